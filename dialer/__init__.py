@@ -1,0 +1,1 @@
+"""A campaign dialer daemon for the Calldock voice API."""
