@@ -1,0 +1,133 @@
+"""The ledger: append-only credit entries, and the sums that show them."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from dialer.database.queries import Connection, load
+from dialer.domain.campaign import Campaign
+from dialer.domain.ids import new_id
+
+queries = load("ledger")
+
+
+class Kind(StrEnum):
+    """Why an entry was written; equal to the CHECK in ``sql/migrations``."""
+
+    REPORT = "report"
+    TRANSFER = "transfer"
+    CORRECTION = "correction"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Credits of one report on one account; no campaign is the suspense account."""
+
+    campaign_id: UUID | None
+    report_id: UUID
+    attempt_id: UUID | None
+    kind: Kind
+    credits: Decimal
+    agent: str
+    """Whose call it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a campaign spent, in credits."""
+
+    campaign: str
+    agent: str
+    state: str
+    spent: Decimal
+    reserved: Decimal
+    budget: Decimal | None
+    attempts: int
+    answered: int
+    successes: int
+    held: str
+    held_until: datetime | None
+
+
+async def book(conn: Connection, entries: Sequence[Entry], *, actor: str, reason: str, now: datetime) -> None:
+    """Write entries, and add them to the campaigns' sums in the same transaction."""
+    await queries.book(
+        conn,
+        ids=[new_id(now) for _ in entries],
+        campaigns=[e.campaign_id for e in entries],
+        reports=[e.report_id for e in entries],
+        attempts=[e.attempt_id for e in entries],
+        kinds=[e.kind for e in entries],
+        credits=[e.credits for e in entries],
+        actor=actor,
+        reason=reason,
+        now=now,
+    )
+    sums: dict[UUID, Decimal] = defaultdict(Decimal)
+    for entry in entries:
+        if entry.campaign_id is not None:
+            sums[entry.campaign_id] += entry.credits
+    if sums:
+        await queries.add_spend(conn, campaigns=list(sums), credits=list(sums.values()))
+        own = [entry for entry in entries if entry.campaign_id is not None]
+        await queries.add_quarters(
+            conn,
+            campaigns=[entry.campaign_id for entry in own],
+            agents=[entry.agent for entry in own],
+            credits=[entry.credits for entry in own],
+            at=quarter(now),
+        )
+
+
+def quarter(instant: datetime) -> datetime:
+    """The quarter of an hour in which an instant lies. Offsets of zones are whole quarters: a day is a sum of them."""
+    return instant.replace(minute=instant.minute - instant.minute % 15, second=0, microsecond=0)
+
+
+async def spent_since(
+    conn: Connection, since: datetime, *, campaign_id: UUID | None = None, agent: str | None = None
+) -> Decimal:
+    """What a campaign, an agent, or all have spent since the beginning of a day, in credits."""
+    found: Decimal = await queries.spent_since(conn, campaign_id=campaign_id, agent=agent, since=since)
+    return found
+
+
+async def reserved_now(conn: Connection, agent: str | None = None) -> Decimal:
+    """What is set aside for the live attempts of an agent, or of all."""
+    found: Decimal = await queries.reserved_now(conn, agent=agent)
+    return found
+
+
+async def learn_prices(conn: Connection, *, least: int, most: int) -> None:
+    """Note what nineteen of twenty calls of each active campaign cost no more than."""
+    await queries.learn_prices(conn, least=least, most=most)
+
+
+async def accounts(conn: Connection, campaign: str | None = None) -> list[Account]:
+    """The account of each campaign, by name, summed from the ledger itself."""
+    return [
+        Account(
+            campaign=row["campaign"],
+            agent=row["agent"],
+            state=row["state"],
+            spent=row["spent"],
+            reserved=row["reserved"],
+            budget=Campaign.model_validate(row["definition"]).budget.credits,
+            attempts=row["attempts"],
+            answered=row["answered"],
+            successes=row["successes"],
+            held=row["held"],
+            held_until=row["held_until"],
+        )
+        async for row in queries.spend_by_campaign(conn, campaign=campaign)
+    ]
+
+
+async def suspense(conn: Connection) -> tuple[Decimal, int]:
+    """Credits in suspense, and how many reports they come from."""
+    row = await queries.suspense(conn)
+    return row["credits"], row["reports"]

@@ -1,0 +1,95 @@
+-- The life of an import: its row is made before the first chunk, counted up in the transaction of every chunk, and
+-- ended with the last; one without an end was killed, or is running.
+-- incoming and incoming_phones are temporary: one chunk, and every number of the file with the line it came first on.
+
+-- name: create_incoming()#
+create temporary table if not exists incoming (
+  line        bigint not null,
+  id          uuid not null,
+  phone       text not null,
+  name        text,
+  email       text,
+  metadata    text not null,
+  zones       text[] not null,
+  region      text,
+  asked_at    timestamptz not null,
+  expires_at  timestamptz,
+  consent        text,
+  consent_source text,
+  consent_at     timestamptz,
+  consent_proof  text
+);
+create temporary table if not exists incoming_phones (
+  phone       text primary key,
+  line        bigint not null
+);
+truncate incoming, incoming_phones;
+
+-- name: drop_incoming()#
+drop table if exists incoming, incoming_phones;
+
+-- name: clear_incoming()!
+truncate incoming;
+
+-- name: add_incoming(campaign_id, now)^
+-- Enrol those of the chunk that are new in the file and in the campaign: how many are the one, how many both.
+with fresh as (
+  insert into incoming_phones (phone, line)
+  select distinct on (i.phone) i.phone, i.line from incoming i order by i.phone, i.line
+  on conflict do nothing
+  returning line
+), added as (
+  insert into contacts (id, campaign_id, key, phone, name, email, metadata, zones, region, state, asked_at, due_at,
+                        expires_at, consent, consent_source, consent_at, consent_proof, created_at)
+  select i.id, :campaign_id, i.phone, i.phone, i.name, i.email, i.metadata::jsonb, i.zones, i.region, 'waiting',
+         i.asked_at, i.asked_at, i.expires_at, i.consent, i.consent_source, i.consent_at, i.consent_proof, :now
+  from incoming i join fresh f on f.line = i.line
+  order by i.line
+  on conflict do nothing
+  returning 1
+)
+select (select count(*) from fresh) as fresh, (select count(*) from added) as added;
+
+-- name: weigh_incoming(campaign_id)^
+-- The same counts, and no contact.
+with fresh as (
+  insert into incoming_phones (phone, line)
+  select distinct on (i.phone) i.phone, i.line from incoming i order by i.phone, i.line
+  on conflict do nothing
+  returning phone
+)
+select count(*) as fresh,
+       count(*) filter (where not exists (
+           select 1 from contacts c where c.campaign_id = :campaign_id and c.key = f.phone)
+         and not exists (
+           select 1 from contacts c where c.campaign_id = :campaign_id and c.phone = f.phone and c.state <> 'closed')
+       ) as added
+from fresh f;
+
+-- name: incoming_duplicates()
+-- Rows of the chunk whose number the file had before, and on which line.
+select i.line, p.first
+from incoming i
+cross join lateral (select q.line as first from incoming_phones q where q.phone = i.phone limit 1) p
+where p.first <> i.line
+order by i.line;
+
+-- name: hold_campaign(campaign_id)$
+-- The state of a campaign, which nobody changes until we commit.
+select state from campaigns where id = :campaign_id for share;
+
+-- name: begin_import(id, campaign_id, file, now)!
+insert into imports (id, campaign_id, file, started_at) values (:id, :campaign_id, :file, :now);
+
+-- name: count_import(id, read, added, present, rejected)!
+-- What one chunk came to, in its transaction.
+update imports set read = read + :read, added = added + :added, present = present + :present,
+       rejected = rejected + :rejected
+where id = :id;
+
+-- name: end_import(id, now)!
+update imports set ended_at = :now where id = :id;
+
+-- name: tell_contacts()$
+-- A hint to the daemons, given with the commit: there are new contacts.
+select pg_notify('dialer', 'contacts');

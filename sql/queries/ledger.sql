@@ -1,0 +1,71 @@
+-- ledger: append-only credit entries. spend: the same, summed, kept by the same transaction.
+--
+--   apply    one 'report' entry for each report: on its campaign, or in suspense (campaign_id null)
+--   replay   a pair of 'transfer' entries: out of suspense, into the campaign
+
+-- name: book(ids, campaigns, reports, attempts, kinds, credits, actor, reason, now)!
+-- Write entries.
+insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor, reason)
+select id, campaign_id, report_id, attempt_id, kind, credits, :now, :actor, :reason
+from unnest(:ids::uuid[], :campaigns::uuid[], :reports::uuid[], :attempts::uuid[], :kinds::text[],
+            :credits::numeric[])
+     as e(id, campaign_id, report_id, attempt_id, kind, credits);
+
+-- name: add_spend(campaigns, credits)!
+-- Add what was booked to the sums, in one order of campaigns.
+insert into spend (campaign_id, spent)
+select campaign_id, credits from unnest(:campaigns::uuid[], :credits::numeric[]) as s(campaign_id, credits)
+order by campaign_id
+on conflict (campaign_id) do update set spent = spend.spent + excluded.spent;
+
+-- name: add_quarters(campaigns, agents, credits, at)!
+-- The same by quarters of an hour, for budgets of a day.
+insert into spend_quarters (campaign_id, agent, at, spent)
+select campaign_id, agent, :at, sum(credits)
+from unnest(:campaigns::uuid[], :agents::text[], :credits::numeric[]) as s(campaign_id, agent, credits)
+group by campaign_id, agent order by campaign_id, agent
+on conflict (campaign_id, agent, at) do update set spent = spend_quarters.spent + excluded.spent;
+
+-- name: spent_since(campaign_id, agent, since)$
+-- What a campaign, or an agent, or all have spent since the beginning of a quarter of an hour.
+select coalesce(sum(spent), 0) from spend_quarters
+where (:campaign_id::uuid is null or campaign_id = :campaign_id) and (:agent::text is null or agent = :agent)
+  and at >= :since;
+
+-- name: reserved_now(agent)$
+-- What is set aside for live attempts of an agent, or of all.
+select coalesce(sum(reserved), 0) from attempts
+where state in ('dialing', 'placed', 'unknown') and (:agent::text is null or agent = :agent);
+
+-- name: learn_prices(least, most)!
+-- What nineteen of twenty calls of a campaign cost no more than, from its last reports; none until there are enough.
+update spend s set price = p.price
+from (
+  select c.id, (
+    select case when count(*) >= :least then percentile_cont(0.95) within group (order by credits)::numeric(18, 6) end
+    from (select a.credits from attempts a
+          where a.campaign_id = c.id and a.state = 'reported' and a.credits is not null
+          order by a.began_at desc limit :most) a
+  ) as price
+  from campaigns c where c.state = 'active'
+) p
+where s.campaign_id = p.id and p.price is not null and s.price is distinct from p.price;
+
+-- name: spend_by_campaign(campaign)
+-- The account of each campaign, from the ledger itself.
+select p.name as campaign, p.agent, p.state,
+       coalesce((select sum(l.credits) from ledger l where l.campaign_id = p.id), 0) as spent,
+       coalesce((select sum(a.reserved) from attempts a
+                 where a.campaign_id = p.id and a.state in ('dialing', 'placed', 'unknown')), 0) as reserved,
+       v.definition,
+       (select count(*) from attempts a where a.campaign_id = p.id and a.state not in ('not_placed', 'aborted')) as attempts,
+       (select count(*) from attempts a where a.campaign_id = p.id and a.disposition = 'answered') as answered,
+       coalesce((select s.successes from spend s where s.campaign_id = p.id), 0) as successes, p.held, p.held_until
+from campaigns p
+join campaign_versions v on v.campaign_id = p.id and v.version = p.version
+where :campaign::text is null or p.name = :campaign
+order by p.name;
+
+-- name: suspense()^
+-- The suspense account: credits of authentic reports that belong to no attempt of ours.
+select coalesce(sum(credits), 0) as credits, count(distinct report_id) as reports from ledger where campaign_id is null;

@@ -1,0 +1,78 @@
+-- persons: all that is held of one number, over every table; and its erasure. Money, counts and states stay as they are.
+
+-- name: person_contacts(phone)
+-- The contacts of a number.
+select c.id, p.name as campaign, c.phone, c.name, c.email, c.metadata, c.zones, c.region, c.state, c.reason, c.tries,
+       c.attempts, c.disposition, c.created_at, c.closed_at
+from contacts c join campaigns p on p.id = c.campaign_id
+where c.phone = :phone order by c.created_at, c.id;
+
+-- name: person_attempts(phone)
+-- Its attempts.
+select a.id, p.name as campaign, a.contact_id, a.number, a.state, a.disposition, a.began_at, a.closed_at,
+       a.provider_call_id, a.report_call_id, a.credits
+from attempts a join campaigns p on p.id = a.campaign_id
+where a.phone = :phone order by a.began_at;
+
+-- name: person_reports(phone)
+-- Every report of the number, and every one that was applied to an attempt at it.
+select r.id, r.agent, r.type, r.call_id, r.received_at, r.state, r.body
+from reports r
+where r.phone = :phone or r.attempt_id in (select a.id from attempts a where a.phone = :phone)
+order by r.received_at;
+
+-- name: person_history(phone)
+-- What was said of its contacts.
+select h.at, h.actor, h.contact_id, h.attempt_id, h.state, h.reason
+from history h join contacts c on c.id = h.contact_id
+where c.phone = :phone order by h.id;
+
+-- name: lock_person(phone)
+-- The contacts of a number, locked: nobody passes the gate with it meanwhile.
+select c.id from contacts c where c.phone = :phone order by c.id for update;
+
+-- name: rings(phone)$
+-- Whether the number has a live call. Asked once the contacts are locked: a gate that was waited for has committed.
+select exists (select 1 from attempts where phone = :phone and state in ('dialing', 'placed', 'unknown'));
+
+-- name: erase_reports(phone, body)$
+-- Their bodies, numbers and times of speech; the key stays, so that a late double is still known as one.
+with gone as (
+  update reports r set body = :body, phone = null, started_at = null,
+         state = case when r.state in ('unmatched', 'quarantined') then 'ignored' else r.state end,
+         reason = case when r.state in ('unmatched', 'quarantined') then 'the person was erased' else r.reason end,
+         replay_at = null
+  where r.phone = :phone or r.attempt_id in (select a.id from attempts a where a.phone = :phone)
+     or r.call_id in (select a.report_call_id from attempts a where a.phone = :phone and a.report_call_id is not null)
+  returning 1
+)
+select count(*) from gone;
+
+-- name: erase_attempts(phone, pseudonym)$
+-- The number of its attempts.
+with gone as (update attempts set phone = :pseudonym, detail = '' where phone = :phone returning 1)
+select count(*) from gone;
+
+-- name: erase_contacts(phone, pseudonym, actor, now)$
+-- Closed, and without anything that tells who it was.
+with gone as (
+  update contacts
+  set phone = :pseudonym, key = 'erased:' || id, name = null, email = null, metadata = '{}',
+      consent_source = null, consent_proof = null, state = 'closed',
+      reason = case when state = 'closed' then reason else 'erased' end,
+      closed_at = coalesce(closed_at, :now::timestamptz)
+  where phone = :phone
+  returning id, campaign_id, reason
+), told as (
+  insert into history (at, actor, campaign_id, contact_id, state, reason)
+  select :now, :actor, campaign_id, id, 'closed', 'the person was erased' from gone
+)
+select count(*) from gone;
+
+-- name: erase_suppressions(phone)!
+-- The keyed digest bars it now.
+delete from suppressions where phone = :phone;
+
+-- name: erase_lifted(phone)!
+-- Who lifted a bar, and why, without whose.
+update lifted set phone = null where phone = :phone;
