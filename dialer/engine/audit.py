@@ -1,0 +1,118 @@
+"""Audit: the invariants, looked at one by one on a live system.
+
+Each look is a short read-only transaction of its own with a time limit, so an audit never holds up a call. It changes
+nothing, and what it finds is a fault of ours, whatever the provider did.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import asyncpg
+
+from dialer.database.queries import Connection
+from dialer.database.store import audit
+from dialer.database.store.audit import Bounds, Fault, Invariant, Rung
+from dialer.domain.window import is_open
+
+MARGIN: Final = timedelta(seconds=30)
+"""A commit takes no longer: the pool's limit on a statement."""
+
+LOOK_BACK: Final = timedelta(days=7)
+NEWEST: Final = 10_000
+"""Rows of a table that are followed one by one: more than a minute brings. Sums and live calls are looked at whole."""
+
+LIMIT: Final = 5.0
+"""Seconds that one look may last."""
+
+MEANINGS: Final = {
+    Invariant.I1: "every report is stored once",
+    Invariant.I2: "a report books once, and one report closes an attempt",
+    Invariant.I3: "spend is the ledger's sum, and the ledger is what reports say",
+    Invariant.I4: "credits are reserved exactly for live attempts",
+    Invariant.I5: "one live attempt at most for a contact and for a number",
+    Invariant.I6: "no contact and no number is called more often than its cap",
+    Invariant.I7: "nobody is called outside the window or after suppression",
+    Invariant.I8: "spent and reserved are within the budget at every gate",
+    Invariant.I9: "what is finished is closed, and nothing live is forgotten",
+    Invariant.I10: "an attempt is one request, and a call one attempt",
+    Invariant.I11: "a second call after one that may have rung is marked",
+    Invariant.I12: "every state was told: who, when and why",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One invariant, what contradicts it, and how many seconds the look lasted."""
+
+    invariant: Invariant
+    meaning: str
+    faults: tuple[Fault, ...]
+    seconds: float
+
+
+async def look(
+    pool: asyncpg.Pool, now: datetime, *, most: int = 100, newest: int = NEWEST, limit: float = LIMIT
+) -> list[Finding]:
+    """Every invariant, each with at most ``most`` faults.
+
+    Raises what asyncpg raises when Postgres is away, or when a look lasts longer than ``limit`` seconds.
+    """
+    async with pool.acquire() as conn, conn.transaction(readonly=True):
+        since = await audit.since(conn, newest)
+    bounds = Bounds(now, max(since or now - LOOK_BACK, now - LOOK_BACK), newest, MARGIN, most)
+    findings = []
+    for invariant, meaning in MEANINGS.items():
+        began = time.perf_counter()
+        async with pool.acquire() as conn, conn.transaction(readonly=True):
+            await conn.execute(f"set local statement_timeout = {round(limit * 1000)}")
+            faults = await _faults(conn, invariant, bounds)
+        findings.append(
+            Finding(invariant, meaning, tuple(faults[:most]), round(time.perf_counter() - began, 4))
+        )
+    return findings
+
+
+async def _faults(conn: Connection, invariant: Invariant, bounds: Bounds) -> list[Fault]:
+    faults = await audit.faults(conn, invariant, bounds)
+    match invariant:
+        case Invariant.I6:
+            faults += await audit.caps_of_spans(conn, bounds.since, bounds.most)
+            faults += [
+                Fault(f"attempt {item.id}", f"call {calls} of its number that day, the cap is {item.cap}")
+                for item in await audit.rung(conn, bounds.since, bounds.newest)
+                if (calls := 1 + earlier_that_day(item)) > item.cap
+            ]
+        case Invariant.I7:
+            faults += await _out_of_hours(conn, bounds)
+            faults += await audit.called_though_barred(conn, bounds.since, bounds.margin, bounds.newest)
+        case _:
+            pass
+    return faults
+
+
+async def _out_of_hours(conn: Connection, bounds: Bounds) -> list[Fault]:
+    begun = await audit.begun(conn, bounds.since, bounds.newest)
+    definitions = await audit.definitions(conn, {(item.campaign_id, item.version) for item in begun})
+    return [
+        Fault(
+            f"attempt {item.id}",
+            f"began {item.began_at.astimezone(UTC).isoformat()}, when the window was shut in {_said(item.zones)}",
+        )
+        for item in begun
+        if not is_open(item, definitions[item.campaign_id, item.version], item.began_at)
+    ]
+
+
+def earlier_that_day(rung: Rung) -> int:
+    """How often the number had been rung on the local day of the call, in the zone where that was most often."""
+    return max(
+        sum(at.astimezone(zone).date() == rung.began_at.astimezone(zone).date() for at in rung.earlier)
+        for zone in map(ZoneInfo, rung.zones or ("UTC",))
+    )
+
+
+def _said(zones: tuple[str, ...]) -> str:
+    return ", ".join(zones) or "no known zone"

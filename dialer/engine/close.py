@@ -1,0 +1,135 @@
+"""Close: end an attempt by its report, and let its contact follow.
+
+What the report books and where it is kept is ``apply``'s. A wish not to be called holds for the number everywhere, in
+the same transaction, whatever else is wrong with the report that says it.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+import structlog
+
+from dialer import crash
+from dialer.calldock.report import Report
+from dialer.database.queries import Connection
+from dialer.database.store import attempts, contacts, reports, suppressions
+from dialer.database.store.attempts import Candidate, Closing
+from dialer.database.store.suppressions import Why
+from dialer.domain.cadence import Past, asked_for
+from dialer.domain.disposition import Disposition, field, judge, passes
+from dialer.domain.screening import NUMBER_LIVE
+from dialer.domain.window import Whereabouts
+from dialer.engine import suppress
+from dialer.engine.definitions import Definitions
+from dialer.engine.ending import ended, tried
+
+PHONE: Final = re.compile(r"\+[1-9][0-9]{1,14}")
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One report and the attempt that it closes; credits only if they are credible."""
+
+    report_id: UUID
+    call_id: str | None
+    report: Report
+    credits: Decimal | None
+    attempt: Candidate
+    rule: str
+
+
+class Closer:
+    """Closes attempts within the caller's transaction."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+
+    async def close(
+        self, conn: Connection, applied: Sequence[Applied], now: datetime, *, actor: str = "webhook"
+    ) -> set[str]:
+        """Close the attempts and decide about their contacts: the agents whose lines or numbers were freed."""
+        if not applied:
+            return set()
+        definitions = await self._definitions.latest(conn, {item.attempt.campaign_id for item in applied})
+        earlier = await attempts.endings(conn, [item.attempt.contact_id for item in applied])
+        begun = await tried(
+            conn, definitions, [(item.attempt.contact_id, item.attempt.campaign_id) for item in applied]
+        )
+        closings, releases, opted_out = [], [], []
+        for item in applied:
+            campaign = definitions[item.attempt.campaign_id]
+            disposition = judge(item.report.fields, campaign.disposition)
+            closings.append(
+                Closing(
+                    id=item.attempt.id,
+                    report_id=item.report_id,
+                    call_id=item.call_id,
+                    disposition=disposition,
+                    credits=item.credits,
+                    rule=item.rule,
+                    success=passes({**item.report.fields, "disposition": disposition}, campaign.goal.when),
+                )
+            )
+            past = Past(
+                earlier.get((item.attempt.contact_id, disposition), 0),
+                item.attempt.attempts + item.attempt.spared,
+                Whereabouts(item.attempt.zones, item.attempt.region, item.attempt.phone),
+                begun.get(item.attempt.contact_id, ()),
+            )
+            asked = campaign.cadence.callback_at
+            releases.append(
+                ended(
+                    item.attempt.contact_id,
+                    item.attempt.number,
+                    campaign,
+                    disposition,
+                    past,
+                    now=now,
+                    callback=asked_for(field(item.report.fields, asked), past.where.zones, now)
+                    if asked
+                    else None,
+                )
+            )
+            if disposition is Disposition.DO_NOT_CALL:
+                opted_out.append(item.attempt.phone)
+        await attempts.report(conn, closings, now, actor=actor)
+        crash.at("close.closed")
+        if spared := [item.attempt.contact_id for item in applied if item.attempt.spared]:
+            await contacts.count_attempts(conn, spared)
+        await contacts.release(conn, releases, actor="cadence", now=now)
+        if opted_out:
+            await opt_out(conn, opted_out, now)
+        phones = [item.attempt.phone for item in applied]
+        await reports.hasten(conn, phones, now)  # of two that fitted, one may be left
+        woken = await contacts.wake_number(conn, phones, NUMBER_LIVE, now)
+        return woken | {item.attempt.agent for item in applied}
+
+    async def heed(self, conn: Connection, heard: Iterable[Report], now: datetime) -> None:
+        """A wish not to be called holds whatever else is wrong with the report that says it."""
+        wishes = [
+            report.phone
+            for report in heard
+            if report.phone is not None
+            and PHONE.fullmatch(report.phone)
+            and judge(report.fields) is Disposition.DO_NOT_CALL
+        ]
+        if wishes:
+            await opt_out(conn, wishes, now)
+
+
+async def opt_out(conn: Connection, phones: Sequence[str], now: datetime) -> None:
+    """Suppress numbers everywhere, and close what waits for them, in the transaction of the report that says so.
+
+    A person who was erased is suppressed already, and the number is not to be kept again.
+    """
+    named = {phone for phone in phones if PHONE.fullmatch(phone)}
+    phones = sorted(named - await suppressions.erased(conn, named))
+    await suppress.add(conn, phones, [], Why("report", "asked not to be called", "webhook"), now)
+    log.info("suppressed by report", numbers=len(phones))
