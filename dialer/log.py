@@ -1,0 +1,152 @@
+"""Structured lines on stderr; those of the daemon are written by a thread, so that a full pipe never blocks the loop.
+
+The same five keys everywhere: campaign, contact, attempt, state, reason. What looks like a phone number is masked in
+every finished line, whoever wrote it, exceptions too; keys and secrets are never given to the log, and a traceback
+shows no variables, for they would hold both.
+"""
+
+import atexit
+import logging
+import os
+import queue
+import re
+import select
+import sys
+import time
+from contextlib import suppress
+from threading import Thread
+from typing import Final, Literal
+
+import structlog
+from structlog.types import Processor
+
+WAITING: Final = 10_000
+"""Lines that may wait for the pipe; further ones are dropped and counted: the log is poorer, but the calls go on."""
+
+LAST_WORDS: Final = 2.0
+"""Seconds at the end of the process in which waiting lines may still be written."""
+
+_PHONE: Final = re.compile(r"\+\d{5,13}(?=\d{2})")
+
+Form = Literal["auto", "json", "text"]
+
+
+def masked(text: str) -> str:
+    """Phone numbers with all but their last two digits hidden."""
+    return _PHONE.sub("+…", text)
+
+
+def configure(level: str, form: Form, *, threaded: bool = True) -> None:
+    """Send structlog and the libraries' own logging through one format; ``threaded``: never wait for the reader."""
+    structlog.configure(
+        processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        cache_logger_on_first_use=False,
+    )
+    handler: logging.Handler = Stderr()
+    if threaded:
+        with suppress(OSError, ValueError):  # a stderr without a descriptor is no pipe either
+            handler = Background(sys.stderr.fileno())
+    handler.setFormatter(formatter(form))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("apscheduler", "aiohttp.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # While Postgres is away its pool writes tracebacks several times a second; our own lines say so once.
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
+
+
+def formatter(form: Form) -> logging.Formatter:
+    """One record as one masked line; in text, a traceback follows it."""
+    if form == "text" or (form == "auto" and sys.stderr.isatty()):
+        last: list[Processor] = [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
+    else:
+        last = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+    return Masked(
+        foreign_pre_chain=_shared(),
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    )
+
+
+class Masked(structlog.stdlib.ProcessorFormatter):
+    """Masks the finished text, so that nothing inside an event is overlooked."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            return masked(super().format(record))
+        except Exception as error:  # a line that cannot be written is not worth a call
+            return masked(
+                f"{record.levelname} {record.name}: {record.msg} ({type(error).__name__} in this line)"
+            )
+
+
+class Stderr(logging.Handler):
+    """Writes to what ``sys.stderr`` is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stderr.write(self.format(record) + "\n")
+            sys.stderr.flush()
+
+
+class Background(logging.Handler):
+    """Formats at once, for what an event holds may change, and lets a thread write to the descriptor.
+
+    Not through ``sys.stderr``: a thread that waits in its buffer when the process ends would make Python abort.
+    """
+
+    def __init__(self, descriptor: int, waiting: int = WAITING) -> None:
+        super().__init__()
+        self._descriptor = os.dup(descriptor)
+        self._lines: queue.Queue[str | None] = queue.Queue(waiting)
+        self._lost = 0
+        self._thread = Thread(target=self._write, name="log", daemon=True)
+        self._thread.start()
+        atexit.register(self.stop)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        try:
+            if self._lost:
+                self._lines.put_nowait(self._loss())
+                self._lost = 0
+            self._lines.put_nowait(line)
+        except queue.Full:
+            self._lost += 1
+
+    def stop(self) -> None:
+        """Write what waits, for at most ``LAST_WORDS`` seconds."""
+        end = time.monotonic() + LAST_WORDS
+        with suppress(queue.Full):
+            self._lines.put(self._loss() if self._lost else None, timeout=LAST_WORDS)
+            self._lines.put(None, timeout=max(0.0, end - time.monotonic()))
+        self._thread.join(max(0.0, end - time.monotonic()))
+
+    def _loss(self) -> str:
+        record = logging.LogRecord("dialer.log", logging.WARNING, "", 0, "%d lines lost", (self._lost,), None)
+        return self.format(record)
+
+    def _write(self) -> None:
+        with suppress(OSError):  # the reader went away: that is its right
+            while (line := self._lines.get()) is not None:
+                rest = memoryview((line + "\n").encode(errors="backslashreplace"))
+                while rest:
+                    try:
+                        rest = rest[os.write(self._descriptor, rest) :]
+                    except BlockingIOError:
+                        select.select([], [self._descriptor], [])
+        os.close(self._descriptor)
+
+
+def _shared() -> list[Processor]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]

@@ -1,0 +1,93 @@
+"""The metrics' door: ``/metrics`` in the text format of Prometheus, with a gauge for each invariant.
+
+No label names a person, a number or a key.
+"""
+
+import hmac
+import time
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+from dialer.domain.clock import Clock
+from dialer.engine.audit import MEANINGS, Finding, look
+
+log = structlog.get_logger()
+
+
+class Metrics:
+    """The gauges of one daemon, in a registry of their own."""
+
+    def __init__(self, pool: asyncpg.Pool, clock: Clock, token: str = "") -> None:
+        self._pool = pool
+        self._clock = clock
+        self._token = token
+        self.registry = CollectorRegistry()
+        self._faults = Gauge(
+            "dialer_invariant_faults",
+            "Rows that contradict an invariant, at the last audit (100 at most); NaN: not looked at yet.",
+            ["invariant"],
+            registry=self.registry,
+        )
+        self._audited = Gauge(
+            "dialer_audit_timestamp_seconds", "When the last audit ended (Unix time).", registry=self.registry
+        )
+        self._lasted = Gauge(
+            "dialer_audit_duration_seconds", "How long the last audit lasted.", registry=self.registry
+        )
+        for invariant in MEANINGS:
+            # Not 0: nobody has looked.
+            self._faults.labels(invariant.value).set(float("nan"))
+
+    async def audit(self) -> list[Finding]:
+        """Look at every invariant, and show what was found; a fault is an error in the log too."""
+        try:
+            findings = await look(self._pool, self._clock.now())
+        except asyncpg.QueryCanceledError:
+            # The gauges keep what they show; their time tells how old that is.
+            log.warning("audit given up: the database is too slow for it")
+            return []
+        for finding in findings:
+            self._faults.labels(finding.invariant.value).set(len(finding.faults))
+            if finding.faults:
+                first = finding.faults[0]
+                log.error(
+                    "invariant broken",
+                    invariant=finding.invariant.value,
+                    reason=finding.meaning,
+                    faults=len(finding.faults),
+                    first=f"{first.what}: {first.why}",
+                )
+        self._audited.set(time.time())
+        self._lasted.set(sum(finding.seconds for finding in findings))
+        return findings
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """The gauges as text; 401 without the token, if there is one."""
+        said = request.headers.get("Authorization", "").encode(errors="replace")
+        if self._token and not hmac.compare_digest(said, f"Bearer {self._token}".encode()):
+            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+        return web.Response(
+            body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+
+def application(metrics: Metrics) -> web.Application:
+    """The aiohttp application: ``/metrics`` and nothing else."""
+    app = web.Application()
+    app.router.add_get("/metrics", metrics.handle)
+    return app
+
+
+async def serve(metrics: Metrics, host: str, port: int) -> Callable[[], Awaitable[None]]:
+    """Listen; what ends it is returned. A port that is taken is a warning: calls do not hang on metrics."""
+    runner = web.AppRunner(application(metrics), access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, reuse_address=True).start()
+    except OSError as error:
+        log.warning("metrics are not served", reason=f"[console] {host}:{port}: {error.strerror}")
+    return runner.cleanup
