@@ -1,0 +1,224 @@
+"""``make mutants``: plant known bugs, one at a time, in a copy of the tree; each must be caught.
+
+A bug is a file, a text that stands in it exactly once, and what takes its place. Who must catch it is the simulation,
+or the tests that are named. Exit code 1 if one survives; who caught each goes to docs/mutants.md.
+"""
+
+# ruff: noqa: E501  # the texts that are looked for stand as they are
+import os
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("dialer", "sql", "campaigns", "tests", "pyproject.toml", "config.example.toml", "README.md")
+SEEDS = "200"
+"""So many at the most: the run ends at the first that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One planted bug; ``tests`` empty: the simulation must catch it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str = ""
+
+
+BUGS = (
+    Bug("call again without a mark", "sql/queries/attempts.sql", "c.tries + 1 as number, c.marks",
+        "c.tries + 1 as number, '{}'::text[] as marks"),
+    Bug("retry a timeout at once", "dialer/engine/verdict.py",
+        'hold = None if provider.on_unknown == "strict" else provider.unknown_hold', "hold = timedelta(0)"),
+    Bug("forget strict after a timeout", "dialer/engine/verdict.py",
+        'hold = None if provider.on_unknown == "strict" else provider.unknown_hold', "hold = provider.unknown_hold"),
+    Bug("take a timeout for not placed", "dialer/engine/verdict.py",
+        'settled(AttemptState.UNKNOWN, "unconfirmed", reason, wait=hold), None)',
+        'settled(AttemptState.NOT_PLACED, "unconfirmed", reason), again(timedelta(0), "retry"))'),
+    Bug("take a 500 for not placed", "dialer/engine/verdict.py",
+        'settlement = settled(AttemptState.UNKNOWN, "server_error", f"HTTP {status}", wait=wait_500)\n            return Verdict(settlement, None)',
+        'settlement = settled(AttemptState.NOT_PLACED, "server_error", f"HTTP {status}")\n            return Verdict(settlement, again(wait_500 or timedelta(0), "retry"))'),
+    Bug("forget suppressions at the gate", "dialer/domain/screening.py", "if case.facts.suppressed is None:", "if True:"),
+    Bug("forget suppressions of one campaign", "sql/migrations/0008_number_facts.sql",
+        "(s.campaign_id is null or s.campaign_id = of_campaign)", "s.campaign_id is null"),
+    Bug("forget the window", "dialer/domain/screening.py", "case At(time=opens) if opens > instant:",
+        "case At(time=opens) if opens is None:"),
+    Bug("forget the attempt limit", "dialer/domain/screening.py",
+        "contact.attempts >= case.campaign.cadence.max_attempts", "contact.attempts > 99", "tests/domain/test_screening.py"),
+    Bug("forget the cap of days", "dialer/domain/caps.py", "if len(inside) >= span.calls else None", "if len(inside) > 99 else None",
+        "tests/engine/test_gate.py"),
+    Bug("forget the least gap", "dialer/domain/caps.py", "if caps.least_gap is not None:", "if False:", "tests/domain/test_screening.py"),
+    Bug("forget the cap of a day", "dialer/domain/caps.py", "for call in recent) >= cap", "for call in recent) > cap + 9"),
+    Bug("refresh the bucket", "sql/queries/attempts.sql", "update buckets b set next_at = n.next_at",
+        "update buckets b set next_at = b.next_at"),
+    Bug("pass while the agent's lines are full", "dialer/engine/gate.py",
+        "self._line.max_live_calls - surveyed[0].agent_live", "self._line.max_live_calls"),
+    Bug("spend more than the budget", "dialer/engine/purse.py", "left = budget.credits - row.spent - row.reserved",
+        "left = budget.credits", "tests/engine/test_gate.py"),
+    Bug("keep the reservation of what ended", "sql/queries/attempts.sql",
+        "reserved = case when r.state in ('placed', 'unknown') then a.reserved else 0 end",
+        "reserved = a.reserved"),
+    Bug("drop the reservation of the unknown", "sql/queries/attempts.sql",
+        "reserved = case when r.state = 'unknown' then a.reserved else 0 end", "reserved = 0"),
+    Bug("let an answer undo a report", "sql/queries/attempts.sql",
+        "(a.state = 'dialing' or (a.state = 'unknown' and r.state in ('placed', 'not_placed')))", "a.state <> 'aborted'"),
+    Bug("close no attempt that waits no more", "sql/queries/attempts.sql",
+        "where a.id = r.id and a.state in ('dialing', 'placed', 'unknown', 'unreported')",
+        "where a.id = r.id and a.state in ('dialing', 'placed', 'unknown')"),
+    Bug("book nothing", "dialer/engine/apply.py",
+        "if entries:\n            await ledger.book", "if False:\n            await ledger.book"),
+    Bug("book only what matched", "dialer/engine/apply.py",
+        "row.state in (ReportState.APPLIED, ReportState.UNMATCHED)", "row.state is ReportState.APPLIED"),
+    Bug("tell no sums", "sql/queries/ledger.sql", "set spent = spend.spent + excluded.spent", "set spent = excluded.spent"),
+    Bug("tell nobody of a report", "sql/queries/attempts.sql",
+        "contact_id, id, 'reported', disposition || ', matched by ' || rule from reported",
+        "contact_id, id, 'reported', disposition || ', matched by ' || rule from reported where false"),
+    Bug("tell nobody of a rescue", "sql/queries/attempts.sql",
+        "select :now, :actor, campaign_id, contact_id, id, state, reason from rescued",
+        "select :now, :actor, campaign_id, contact_id, id, state, reason from rescued where false"),
+    Bug("rescue frees a number at once", "dialer/engine/rescue.py",
+        'resolve_at = None if strict else now + campaign.provider.unknown_hold', "resolve_at = now"),
+    Bug("rescue forgets strict", "dialer/engine/rescue.py",
+        'strict = campaign.provider.on_unknown == "strict"', "strict = False"),
+    Bug("heed no wish", "dialer/engine/close.py", "if disposition is Disposition.DO_NOT_CALL:", "if False:"),
+    Bug("never give up after 500", "dialer/engine/rescue.py", "if overdue.errors < tries:", "if True:",
+        "tests/engine/test_rescue.py"),
+    Bug("retry after 500 unmarked", "dialer/engine/rescue.py",
+        "marks=(*(kept for kept in overdue.marks if kept != mark), mark),", "marks=overdue.marks,"),
+    Bug("forget the marks on a retry", "dialer/engine/verdict.py", "marks=passed.marks,", "marks=(),"),
+    Bug("match by phone alone", "dialer/domain/correlation.py",
+        "return attempt.began_at - EARLIEST <= started_at <= attempt.began_at + LATEST", "return True"),
+    Bug("guess between two attempts", "dialer/domain/correlation.py",
+        "if started_at is None or len({attempt.contact_id for attempt in near}) > 1:", "if started_at is None:",
+        "tests/domain/test_correlation.py"),
+    Bug("let anybody sign", "dialer/calldock/signature.py",
+        'hmac.compare_digest(hmac.digest(secret.encode(), signed, "sha256").hex().encode(), digest)', "True",
+        "tests/calldock/test_signature.py"),
+    Bug("let anybody make a token", "dialer/calldock/token.py", "return attempt_id if same else None", "return attempt_id",
+        "tests/calldock/test_token.py"),
+    Bug("take twice the rate", "dialer/domain/pacing.py", "int(Decimal(1_000_000) / rate)", "int(Decimal(500_000) / rate)"),
+    Bug("a 429 without an end", "dialer/engine/verdict.py",
+        "THROTTLED_WAIT * (1 << min(spared, 10))", "THROTTLED_WAIT * 0", "tests/engine/test_verdict.py"),
+    Bug("one live attempt for a contact, two for a phone", "sql/migrations/0002_contacts_attempts.sql",
+        "create unique index one_live_attempt_per_phone on attempts (phone)",
+        "create index one_live_attempt_per_phone on attempts (phone)", "tests/database/test_schema.py"),
+    Bug("store a report twice", "sql/migrations/0003_reports_ledger.sql",
+        "create unique index reports_once on", "create index reports_once on", "tests/database/test_schema.py"),
+    Bug("gate of a paused agent", "dialer/engine/gate.py", "if locked.paused:", "if False:", "tests/engine/test_gate.py"),
+    Bug("let waits run while the door is shut", "dialer/engine/pulse.py",
+        "if last is not None and now - last > SILENCE:", "if False:", "tests/engine/test_pulse.py"),
+    Bug("call for ever", "dialer/domain/cadence.py", "if past.attempts >= most:", "if False:", "tests/domain/test_cadence.py"),
+    Bug("pay in floats", "dialer/engine/apply.py",
+        "return report.credits.quantize(MICRO, ROUND_HALF_UP)", "return Decimal(float(report.credits) * 1.001).quantize(MICRO)"),
+    Bug("forget the digests of lists", "dialer/database/store/contacts.py", "if not any(hashed for *_, hashed in claimed):",
+        "if True:", "tests/engine/test_suppression.py"),
+    Bug("lift a suppression and keep no word of it", "dialer/engine/suppress.py", "if not why.strip():", "if False:",
+        "tests/engine/test_suppression.py"),
+    Bug("erase a person and let the next list call them", "dialer/engine/person.py", "await suppressions.add_digests(conn, [hashed]",
+        "await suppressions.add_digests(conn, []", "tests/engine/test_person.py"),
+    Bug("erase before a gate that holds the number has committed", "dialer/engine/person.py",
+        "if await persons.lock(conn, erasure.phone):", "if False:", "tests/engine/test_person.py"),
+    Bug("take the agent's words for the person's", "dialer/domain/refusal.py", "not in OURS", "not in ()", "tests/domain/test_refusal.py"),
+    Bug("store the report of an erased person", "dialer/engine/apply.py", "if row.phone in erased", "if row.phone is erased",
+        "tests/engine/test_person.py"),
+    Bug("go on after the goal", "dialer/engine/gate.py", "MOST if missing > 0 else 0", "MOST", "tests/engine/test_cadence.py"),
+    Bug("more live calls than successes are missing", "dialer/engine/gate.py", "missing - used.live if campaign.goal.exact",
+        "missing if campaign.goal.exact", "tests/engine/test_cadence.py"),
+    Bug("a callback above the attempt limit", "dialer/domain/cadence.py", "if past.attempts >= most:", "if past.attempts >= most and callback is None:",
+        "tests/domain/test_cadence.py"),
+    Bug("forget the hours that were tried", "dialer/engine/ending.py", "if definitions[campaign].cadence.another_hour]", "if False]",
+        "tests/engine/test_cadence.py"),
+    Bug("forget the packs", "dialer/domain/window.py", "if pack.holds_for(who.phone, who.region))", "if False)", "tests/domain/test_rules.py"),
+    Bug("forget the stricter states", "dialer/domain/campaign/rules.py", "return bool(self.prefixes) and phone.startswith(self.prefixes)",
+        "return False", "tests/domain/test_rules.py"),
+    Bug("forget the consent", "dialer/domain/screening.py", "case.contact.consent not in kinds", "False", "tests/domain/test_rules.py"),
+    Bug("forget the caps of the packs", "dialer/domain/screening.py", "*spans_of(packs_for(case.contact, case.campaign))", "*()",
+        "tests/domain/test_rules.py"),
+    Bug("forget the budget of a day", "dialer/engine/purse.py", "if budget.credits_per_day is not None:", "if False:", "tests/engine/test_budget.py"),
+    Bug("set the estimate aside though calls cost more", "dialer/engine/purse.py", "return row.price or campaign.budget.estimate",
+        "return campaign.budget.estimate", "tests/engine/test_budget.py"),
+    Bug("forget the ceiling of all agents", "dialer/engine/gate.py", "if any(not each.calls(price) for each in self._purses):",
+        "if False:", "tests/engine/test_budget.py"),
+    Bug("forget the priorities", "dialer/domain/fairness.py", "return float(share * STEP**priority)", "return float(share)",
+        "tests/engine/test_fairness.py"),
+    Bug("forget the speed lane", "dialer/engine/gate.py", 'return self._lanes.due(pacing.lane), pacing.lane != "speed",',
+        'return 0.0, True,', "tests/engine/test_fairness.py"),
+    Bug("keep no line for the speed lane", "dialer/engine/gate.py", "return max(0, most - kept - (surveyed[0].agent_live - speed))",
+        "return MOST", "tests/engine/test_fairness.py"),
+    Bug("name the wrong instant of the next call", "dialer/engine/why.py", "at, reason = until, why_", "at, reason = until + (until - until.replace(hour=0)), why_",
+        "tests/engine/test_why.py"),
+)  # fmt: skip
+
+
+def plant(bug: Bug) -> str | None:
+    """Who caught it, or None: it survived."""
+    with TemporaryDirectory(prefix="dialer-mutant-", ignore_cleanup_errors=True) as name:
+        tree = Path(name)
+        tree.chmod(0o755)
+        for part in COPIED:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, tree / part)
+        file = tree / bug.file
+        text = file.read_text()
+        file.write_text(text.replace(bug.old, bug.new))
+        command = [sys.executable, "-m", "pytest", "-x", "-p", "no:xdist", *bug.tests.split()]
+        if not bug.tests:
+            command = [
+                sys.executable,
+                "tests/simulation/run.py",
+                "--seeds",
+                SEEDS,
+                "--processes",
+                "1",
+                "--first-fault",
+            ]
+        env = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+        ran = subprocess.run(
+            command, cwd=tree, env=env, capture_output=True, text=True, timeout=600, check=False
+        )
+        if ran.returncode == 0:
+            return None
+        if bug.tests:
+            said = re.findall(r"^(?:FAILED|ERROR) (\S+)", ran.stdout, re.MULTILINE)
+        else:
+            said = re.findall(r"^(seed \d+: .*)", ran.stderr, re.MULTILINE)
+        if not said:
+            # Whoever cannot run has caught nothing.
+            raise RuntimeError(
+                f"{bug.name}: {command} ended with {ran.returncode}:\n{ran.stdout}{ran.stderr}"
+            )
+        return said[0].split("/")[-1] if bug.tests else re.sub(r"[+0-9a-f]{8,}[-0-9a-f]*", "…", said[0])[:90]
+
+
+def main() -> int:
+    """Plant all, or those whose names hold the words given."""
+    chosen = [bug for bug in BUGS if all(word in bug.name for word in sys.argv[1:])]
+    for bug in BUGS:
+        if (times := (ROOT / bug.file).read_text().count(bug.old)) != 1:
+            print(f"{bug.name}: its text stands {times} times in {bug.file}")
+            return 2
+    with ThreadPoolExecutor(2) as pool:
+        caught = []
+        for bug, who in zip(chosen, pool.map(plant, chosen), strict=True):
+            print(f"{bug.name}: {who or 'SURVIVED'}", flush=True)
+            caught.append((bug, who))
+    if len(chosen) == len(BUGS):
+        rows = [f"| {bug.name} | `{bug.file}` | {who or '**survived**'} |" for bug, who in caught]
+        head = "# Planted bugs\n\nWritten by `make mutants`: each bug is planted alone, and must be caught.\n"
+        table = ["", "| bug | in | caught by |", "|---|---|---|", *rows, ""]
+        (ROOT / "docs" / "mutants.md").write_text(head + "\n".join(table))
+    return 1 if any(who is None for _, who in caught) else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,32 @@
+from datetime import UTC, datetime, timedelta
+from uuid import RFC_4122
+
+from dialer.domain.ids import new_id
+
+NOW = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def test_an_id_is_a_uuid_of_version_7_that_tells_its_millisecond():
+    made = new_id(NOW)
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert made.int >> 80 == 1780315200123
+
+
+def test_ids_are_in_the_order_of_their_times():
+    times = [NOW + timedelta(milliseconds=n) for n in range(50)]
+    made = [new_id(time) for time in times]
+    assert made == sorted(made)
+
+
+def test_ids_of_one_instant_differ():
+    assert len({new_id(NOW) for _ in range(10_000)}) == 10_000
+
+
+def test_every_free_bit_is_random():
+    made = [new_id(NOW).int for _ in range(2000)]
+    ones, zeros = 0, 0
+    for value in made:
+        ones |= value
+        zeros |= ~value & (1 << 128) - 1
+    free = (0xFFF << 64) | ((1 << 62) - 1)
+    assert ones & zeros == free
