@@ -37,7 +37,8 @@ from dialer.engine.breaker import Breaker
 from dialer.engine.breaker import Limits as BreakerLimits
 from dialer.engine.definitions import Definitions
 from dialer.engine.dial import Caller, Dialler
-from dialer.engine.gate import Gate, Line
+from dialer.engine.gate import Gate
+from dialer.engine.passage import Line
 from dialer.engine.pulse import Pulse
 from dialer.engine.purse import Ceilings
 from dialer.engine.rescue import Rescuer

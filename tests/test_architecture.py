@@ -12,7 +12,8 @@ from dialer.domain.correlation import EARLIEST, LATEST, REPLAYS
 from dialer.domain.duration import write
 from dialer.domain.screening import SEND_WITHIN
 from dialer.engine.dial import LOOK_AGAIN
-from dialer.engine.gate import AHEAD, ANSWER_WITHIN
+from dialer.engine.opening import ANSWER_WITHIN
+from dialer.engine.passage import AHEAD
 from dialer.engine.settle import REJECTED
 from dialer.engine.verdict import NOT_SENT_WAIT, THROTTLED_WAIT
 

@@ -20,8 +20,8 @@ from dialer.database.store import agents, attempts, campaigns
 from dialer.database.store.suppressions import Why
 from dialer.engine import audit, steer, suppress
 from dialer.engine.apply import Applier
-from dialer.engine.gate import Passed
 from dialer.engine.outlook import Outlook, look
+from dialer.engine.passage import Passed
 from dialer.engine.pulse import Pulse
 from dialer.engine.rescue import Rescuer
 from dialer.intake.importing import Source, import_file

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``silence``: how long calls may be over without a report (nothing: for ever), and of how many;
+    """``silence``: how long calls may be over without a report (0: for ever), and of how many;
     ``credits_per_hour``: of an agent."""
 
     silence: timedelta
@@ -50,7 +50,7 @@ class Breaker:
         for name in await agents.heard(conn):
             if await agents.ease(conn, name, now, reported=True):
                 log.info("agent goes on", agent=name, reason="a report has come")
-        if limits.silence is not None:
+        if limits.silence:
             silent = await agents.silent(conn, since=now - limits.silence, least=limits.calls)
             for name, calls in silent.items():
                 await self._rest(

@@ -20,7 +20,8 @@ from dialer.calldock.messages import Answer, NotSent, PlaceResult, Rejected, Unc
 from dialer.database.transaction import AGAIN, AWAY
 from dialer.domain.clock import Clock
 from dialer.domain.screening import SEND_WITHIN
-from dialer.engine.gate import AHEAD, MOST, Gate, InDoubtError, Line, Passage, Passed
+from dialer.engine.gate import Gate
+from dialer.engine.passage import AHEAD, MOST, InDoubtError, Line, Passage, Passed
 from dialer.engine.settle import Settler
 from dialer.engine.wake import Wake
 

@@ -7,143 +7,28 @@ awaited.
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
-from typing import Final, assert_never
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 import asyncpg
-import structlog
 
-from dialer import crash
-from dialer.calldock.messages import CallRequest
-from dialer.calldock.token import make_token
 from dialer.database.queries import Connection
-from dialer.database.store import agents, attempts, campaigns, contacts
+from dialer.database.store import agents
 from dialer.database.transaction import AWAY, persist, transact
 from dialer.domain import strain
-from dialer.domain.budget import Purse, day_of
-from dialer.domain.campaign import Campaign
-from dialer.domain.caps import reach
 from dialer.domain.clock import Clock
-from dialer.domain.contact import AWAITS_START, Contact
-from dialer.domain.fairness import Turns, weight
-from dialer.domain.ids import new_id
 from dialer.domain.pacing import Bucket
-from dialer.domain.screening import SEND_WITHIN, Allowed, Case, Deferred, Refused, Undiallable, screen
-from dialer.engine import purse
+from dialer.domain.screening import SEND_WITHIN
 from dialer.engine.definitions import Definitions
-from dialer.engine.purse import Ceilings
-
-AHEAD: Final = timedelta(milliseconds=500)
-"""How far ahead tokens are taken. The gate opens again when half of that is left: much longer than a gate lasts, so
-that no slot passes unused; and far less than ``SEND_WITHIN``."""
-
-ANSWER_WITHIN: Final = timedelta(seconds=60)
-"""A ``dialing`` attempt without an answer for so long has lost its daemon: longer than ``SEND_WITHIN`` and the
-client's time limit together."""
-
-MOST: Final = 1000
-"""Contacts in one passage."""
-
-LOOK: Final = 50
-"""Contacts of a campaign that are looked at for one free slot: those outside their window shall not come one by one."""
+from dialer.engine.opening import Opening
+from dialer.engine.passage import AHEAD, MOST, InDoubtError, Line, Passage, Passed
+from dialer.engine.turn import Order
 
 UNREAD: Final = timedelta(milliseconds=200)
 """When to look again whether the reports that wait have been read."""
-
-log = structlog.get_logger()
-
-TOKEN_KEY: Final = "dialer_attempt"  # noqa: S105  # a key's name
-"""Where our token stands in the request's metadata, in case the provider gives it back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """An agent as the gate sees it: its limits, and what signs the tokens of its calls."""
-
-    name: str
-    calls_per_second: Decimal
-    max_live_calls: int | None
-    token_secret: bytes
-    ceilings: Ceilings | None = None
-    speed_lane: Decimal = Decimal("0.2")
-    """Part of ``max_live_calls`` that is kept free for the speed lane."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passed:
-    """One attempt that passed and is committed: to be sent at ``slot_at``, never after ``deadline`` (loop time)."""
-
-    attempt_id: UUID
-    contact_id: UUID
-    campaign_id: UUID
-    agent: str
-    number: int
-    errors: int
-    spared: int
-    marks: tuple[str, ...]
-    campaign: Campaign
-    request: CallRequest
-    slot_at: datetime
-    deadline: float
-    probe: bool = False
-    """Its answer tells whether the agent, which was refused, may go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """Those that passed, and when to try again at the latest; None: when woken."""
-
-    passed: list[Passed]
-    again_at: datetime | None
-
-
-class InDoubtError(Exception):
-    """The database went away before it confirmed the commit: these attempts may stand as dialing. None was sent."""
-
-    def __init__(self, passed: list[Passed], error: Exception) -> None:
-        super().__init__(f"{len(passed)} attempts may have been committed")
-        self.passed = list(passed)
-        self.error = error
-
-
-@dataclass(frozen=True, slots=True)
-class _Lane:
-    """One campaign at the gate."""
-
-    id: UUID
-    version: int
-    campaign: Campaign
-    quota: int
-    bucket: Bucket | None
-    price: Decimal
-    """What is set aside for a call of it."""
-
-
-class _Order:
-    """Whose turn it is at an agent: first between the lanes, then between the campaigns."""
-
-    def __init__(self) -> None:
-        self._lanes: Turns[str] = Turns()
-        self._campaigns: Turns[UUID] = Turns()
-
-    def begin(self, present: Sequence[_Lane]) -> None:
-        self._lanes.begin(lane.campaign.pacing.lane for lane in present)
-        self._campaigns.begin(lane.id for lane in present)
-
-    def of(self, lane: _Lane) -> tuple[float, bool, float, UUID]:
-        """The least is next; at a tie of the lanes, the speed lane."""
-        pacing = lane.campaign.pacing
-        return self._lanes.due(pacing.lane), pacing.lane != "speed", self._campaigns.due(lane.id), lane.id
-
-    def served(self, lane: _Lane) -> None:
-        pacing = lane.campaign.pacing
-        self._lanes.served(pacing.lane, 1)
-        self._campaigns.served(lane.id, weight(float(pacing.share), pacing.priority))
 
 
 class Gate:
@@ -154,7 +39,7 @@ class Gate:
         self._clock = clock
         self._definitions = definitions
         self._daemon = daemon
-        self._turns: defaultdict[str, _Order] = defaultdict(_Order)
+        self._turns: defaultdict[str, Order] = defaultdict(Order)
         self.ready: Callable[[], bool] = lambda: True
         """False while reports wait to be read: one may be a wish not to be called."""
 
@@ -180,7 +65,7 @@ class Gate:
             tokens = min(bucket.tokens(now, now + AHEAD), most, 1 if strained.count else most)
             if not tokens:
                 return Passage([], bucket.next_at - AHEAD / 2)
-            opening = _Opening(conn, line, now, deadline, bucket, tokens)
+            opening = Opening(conn, line, now, deadline, bucket, tokens)
             await opening.count()
             await opening.survey(self._definitions, only)
             slots = await opening.screen(await opening.claim(), self._turns[line.name])
@@ -208,261 +93,3 @@ class Gate:
             await agents.lock(conn, line.name)
 
         await persist(self._pool, work)
-
-
-@dataclass(frozen=True, slots=True)
-class _Slot:
-    """A contact that may be called, and when its tokens allow it."""
-
-    lane: _Lane
-    contact: Contact
-    at: datetime
-
-
-class _Opening:
-    """One passage, within its transaction. ``most``: tokens, then also free lines, of the agent."""
-
-    def __init__(
-        self, conn: Connection, line: Line, now: datetime, deadline: float, bucket: Bucket, most: int
-    ) -> None:
-        self._conn = conn
-        self._line = line
-        self._now = now
-        self._deadline = deadline
-        self._bucket = bucket
-        self._most = most
-        self._lanes: dict[UUID, _Lane] = {}
-        self._full = False
-        self._dues: list[datetime] = []
-        self._purses: list[Purse] = []
-        self._normal = MOST
-        self._deferred: list[contacts.Defer] = []
-        self._dropped: list[contacts.Drop] = []
-
-    async def count(self) -> None:
-        """What is left under the ceilings of the agent and of all."""
-        ceilings = self._line.ceilings
-        if ceilings is not None and ceilings.overall is not None:
-            # The gates of two agents would lend the same credits twice.
-            await agents.lock_overall(self._conn)
-        self._purses = await purse.shared(self._conn, self._line.name, ceilings, self._now)
-
-    async def survey(self, definitions: Definitions, only: UUID | None) -> None:
-        """The campaigns that may call now, each with how many calls its own limits allow."""
-        surveyed = await campaigns.survey(self._conn, self._line.name, self._now)
-        active = [row for row in surveyed if only in (None, row.id)]
-        known = await definitions.of(self._conn, ((row.id, row.version) for row in active))
-        if surveyed and self._line.max_live_calls is not None:
-            self._most = max(0, min(self._most, self._line.max_live_calls - surveyed[0].agent_live))
-        self._normal = self._kept_free([(known[row.id], row) for row in active], surveyed)
-        for row in active:
-            campaign, bucket = known[row.id], None
-            price = purse.price(campaign, row)
-            quota = min(self._most, room(campaign, row))
-            quota = min(quota, await self._afford(campaign, row, price))
-            if campaign.pacing.lane != "speed":
-                quota = min(quota, self._normal)
-            if campaign.pacing.calls_per_minute is not None:
-                bucket = Bucket.per_minute(campaign.pacing.calls_per_minute, row.next_at)
-                quota = min(quota, bucket.tokens(self._now, self._now + AHEAD))
-            self._lanes[row.id] = _Lane(row.id, row.version, campaign, max(0, quota), bucket, price)
-            if row.next_due is not None:
-                self._dues.append(row.next_due)
-
-    def _kept_free(
-        self, active: Sequence[tuple[Campaign, campaigns.Active]], surveyed: Sequence[campaigns.Active]
-    ) -> int:
-        """How many calls the normal lane may begin, so that lines stay free for the speed lane, if there is one."""
-        most = self._line.max_live_calls
-        speed = sum(row.live for campaign, row in active if campaign.pacing.lane == "speed")
-        if most is None or all(campaign.pacing.lane != "speed" for campaign, _ in active):
-            return MOST
-        kept = int((most * self._line.speed_lane).to_integral_value(ROUND_CEILING))
-        return max(0, most - kept - (surveyed[0].agent_live - speed))
-
-    async def _afford(self, campaign: Campaign, row: campaigns.Active, price: Decimal) -> int:
-        """How many calls every purse pays; what holds or nearly holds the campaign is told, once."""
-        own = await purse.own(self._conn, campaign, row, self._now)
-        for used in own:
-            await self._warn(campaign, row, used)
-        purses = [*(used.purse for used in own), *self._purses]
-        empty = [each for each in purses if not each.calls(price)]
-        ends = [each.until for each in empty if each.until is not None]
-        until = max(ends) if empty and len(ends) == len(empty) else None
-        held = f"budget: {', '.join(each.name for each in empty)}" if empty else ""
-        if (held, until) != (row.held, row.held_until):
-            await campaigns.hold(self._conn, row.id, held, until, now=self._now)
-        if until is not None:
-            self._dues.append(until)
-        return min((each.calls(price) for each in purses), default=MOST)
-
-    async def _warn(self, campaign: Campaign, row: campaigns.Active, used: purse.Used) -> None:
-        since, _ = day_of(campaign.budget.timezone, self._now)
-        if used.spent < used.limit * campaign.budget.warn_at or (row.warned_at and row.warned_at >= since):
-            return
-        reason = f"warning: {used.spent:f} of {used.limit:f}, {used.purse.name}"
-        if await campaigns.warn(self._conn, row.id, reason, since, self._now):
-            log.warning("budget nearly spent", campaign=str(row.id), reason=reason)
-
-    async def claim(self) -> dict[UUID, deque[contacts.Claimed]]:
-        """Lock so many due contacts of each campaign, and some more, for those who may not be called now."""
-        quotas = [(lane.id, max(lane.quota, LOOK)) for lane in self._lanes.values() if lane.quota]
-        due: dict[UUID, deque[contacts.Claimed]] = {id_: deque() for id_, _ in quotas}
-        if quotas:
-            reaches = [reach(self._lanes[id_].campaign) for id_, _ in quotas]
-            since = self._now - max(each.back for each in reaches)
-            calls = max(each.most for each in reaches)
-            for claimed in await contacts.claim(self._conn, quotas, now=self._now, since=since, calls=calls):
-                due[claimed.contact.campaign_id].append(claimed)
-        self._full = any(len(due[id_]) == quota for id_, quota in quotas)
-        return due
-
-    async def screen(self, due: dict[UUID, deque[contacts.Claimed]], order: _Order) -> list[_Slot]:
-        """Give slots to those that may be called, campaigns in turn; write down why the others may not.
-
-        At one token a passage, the turn must go on between passages: ``order`` remembers it.
-        """
-        slots: list[_Slot] = []
-        turn = {id_ for id_ in due if due[id_]}
-        order.begin([self._lanes[id_] for id_ in turn])
-        taken: Counter[UUID] = Counter()
-        while turn and len(slots) < self._most:
-            # The first in turn of those that are ready first: no slot passes unused for one that is not ready.
-            lane = min(
-                (self._lanes[id_] for id_ in turn), key=lambda lane: (self._ready_at(lane), order.of(lane))
-            )
-            at = self._ready_at(lane)
-            if at > self._now + AHEAD:
-                break
-            claimed = due[lane.id].popleft()
-            contact = claimed.contact
-            verdict = screen(Case(contact, lane.campaign, claimed.facts, self._now))
-            if not isinstance(verdict, Allowed):
-                self._object(contact, verdict)
-            elif self._pays(lane.price):
-                slots.append(self._slot(lane, contact, at))
-                taken[lane.id] += 1
-                order.served(lane)
-                self._normal -= lane.campaign.pacing.lane != "speed"
-            else:
-                # It stays due, and is looked at again when the purse is filled.
-                self._most = len(slots)
-            if not due[lane.id] or taken[lane.id] >= lane.quota:
-                turn.discard(lane.id)
-            if self._normal <= 0:
-                turn -= {id_ for id_ in turn if self._lanes[id_].campaign.pacing.lane != "speed"}
-        self._full = self._full or any(due.values())
-        if self._deferred:
-            await contacts.defer(self._conn, self._deferred)
-        if self._dropped:
-            await contacts.close_waiting(self._conn, self._dropped, actor="gate", now=self._now)
-        return slots
-
-    def _object(self, contact: Contact, verdict: Deferred | Undiallable | Refused) -> None:
-        """A rule objects: what is to be written of the contact."""
-        match verdict:
-            case Deferred(until, reason):
-                self._deferred.append(contacts.Defer(contact.id, until, reason))
-                self._dues.append(until)
-            case Undiallable(reason):
-                self._deferred.append(contacts.Defer(contact.id, AWAITS_START, reason))
-            case Refused(reason, disposition):
-                self._dropped.append(contacts.Drop(contact.id, reason, disposition))
-            case never:
-                assert_never(never)
-
-    def _pays(self, price: Decimal) -> bool:
-        """Whether the purses of the agent and of all pay a call; then its price is set aside."""
-        if any(not each.calls(price) for each in self._purses):
-            return False
-        for each in self._purses:
-            each.take(price)
-        return True
-
-    def _slot(self, lane: _Lane, contact: Contact, at: datetime) -> _Slot:
-        self._bucket.take(at)
-        if lane.bucket is not None:
-            lane.bucket.take(at)
-        return _Slot(lane, contact, at)
-
-    def _ready_at(self, lane: _Lane) -> datetime:
-        at = self._bucket.ready_at(self._now)
-        return at if lane.bucket is None else max(at, lane.bucket.ready_at(self._now))
-
-    async def begin(self, slots: list[_Slot], daemon: UUID, *, probe: bool = False) -> list[Passed]:
-        """Insert the attempts, and note the tokens that were taken."""
-        if not slots:
-            return []
-        rows = [
-            attempts.Begin(
-                new_id(self._now),
-                slot.contact.id,
-                slot.at,
-                slot.lane.price,
-                slot.lane.version,
-            )
-            for slot in slots
-        ]
-        buckets = {agents.agent_bucket(self._line.name): self._bucket.next_at}
-        for lane in self._lanes.values():
-            if lane.bucket is not None:
-                buckets[agents.campaign_bucket(lane.id)] = lane.bucket.next_at
-        begun = await attempts.begin(
-            self._conn,
-            rows,
-            buckets=buckets,
-            agent=self._line.name,
-            daemon=daemon,
-            resolve_at=self._now + ANSWER_WITHIN,
-            reason="passed the gate",
-            now=self._now,
-        )
-        crash.at("gate.begun")
-        pairs = zip(rows, slots, strict=True)
-        return [self._passed(row.id, slot, probe) for row, slot in pairs if row.id in begun]
-
-    def _passed(self, attempt_id: UUID, slot: _Slot, probe: bool) -> Passed:
-        contact = slot.contact
-        token = make_token(attempt_id, self._line.token_secret)
-        return Passed(
-            attempt_id=attempt_id,
-            contact_id=contact.id,
-            campaign_id=contact.campaign_id,
-            agent=self._line.name,
-            number=contact.tries + 1,
-            errors=contact.errors,
-            spared=contact.tries - contact.attempts,
-            marks=contact.marks,
-            campaign=slot.lane.campaign,
-            request=CallRequest(
-                phone=contact.phone,
-                name=contact.name,
-                email=contact.email,
-                metadata={**contact.metadata, TOKEN_KEY: token},
-            ),
-            slot_at=slot.at,
-            deadline=self._deadline,
-            probe=probe,
-        )
-
-    def again_at(self) -> datetime | None:
-        """When to open again: as the next token nears if more may be due, else at the next due time."""
-        if self._full:
-            return max(self._now, self._bucket.next_at - AHEAD / 2)
-        waits = [
-            lane.bucket.next_at - AHEAD / 2
-            for lane in self._lanes.values()
-            if lane.bucket is not None and not lane.bucket.tokens(self._now, self._now + AHEAD)
-        ]
-        return min((*waits, *self._dues), default=None)
-
-
-def room(campaign: Campaign, used: campaigns.Active) -> int:
-    """How many calls the goal and the campaign's free lines still allow."""
-    allowed = MOST
-    if (wanted := campaign.goal.successes) is not None:
-        missing = wanted - used.successes
-        allowed = min(allowed, missing - used.live if campaign.goal.exact else MOST if missing > 0 else 0)
-    if campaign.pacing.max_live_calls is not None:
-        allowed = min(allowed, campaign.pacing.max_live_calls - used.live)
-    return allowed

@@ -32,7 +32,7 @@ from dialer.domain.screening import (
     screen,
 )
 from dialer.domain.window import Whereabouts, packs_for
-from dialer.engine.gate import Line
+from dialer.engine.passage import Line
 
 PAGE: Final = 2000
 ENOUGH: Final = 100

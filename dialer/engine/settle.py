@@ -36,7 +36,7 @@ from dialer.domain.clock import Clock
 from dialer.domain.screening import NUMBER_LIVE
 from dialer.engine import steer
 from dialer.engine.batch import Batch
-from dialer.engine.gate import Passed
+from dialer.engine.passage import Passed
 from dialer.engine.throttle import Throttle
 from dialer.engine.verdict import Outcome, Verdict, judge, locks
 from dialer.engine.wake import Wake

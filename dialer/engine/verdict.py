@@ -25,7 +25,7 @@ from dialer.domain.attempt import AttemptState
 from dialer.domain.campaign import Provider
 from dialer.domain.contact import ContactState
 from dialer.domain.disposition import Disposition
-from dialer.engine.gate import Passed
+from dialer.engine.passage import Passed
 
 NOT_SENT_WAIT: Final = timedelta(seconds=5)
 THROTTLED_WAIT: Final = timedelta(seconds=10)

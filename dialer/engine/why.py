@@ -34,7 +34,8 @@ from dialer.domain.screening import (
 )
 from dialer.domain.window import packs_for
 from dialer.engine import purse
-from dialer.engine.gate import Line, room
+from dialer.engine.opening import room
+from dialer.engine.passage import Line
 
 LOOKS: Final = 100
 """Deferrals that are followed: caps, windows and holidays take turns, but never for long."""

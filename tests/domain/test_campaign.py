@@ -108,7 +108,8 @@ def test_a_stored_definition_names_every_default() -> None:
 
 
 def test_credits_never_pass_through_a_float() -> None:
-    assert parse(FULL).definition()["budget"] == {"credits": "123456789012.123456", "estimate": "0.5"}
+    kept = parse(FULL).definition()["budget"]
+    assert (kept["credits"], kept["estimate"], kept["warn_at"]) == ("123456789012.123456", "0.5", "0.8")
     with pytest.raises(ValidationError, match="not an exact number"):
         Campaign.model_validate({"name": "a", "agent": "b", "budget": {"credits": 0.1}})
 

@@ -33,7 +33,8 @@ from dialer.domain.ids import new_id
 from dialer.engine import steer
 from dialer.engine.apply import Applier, Incoming, Receipt
 from dialer.engine.definitions import Definitions
-from dialer.engine.gate import Gate, Line, Passage, Passed
+from dialer.engine.gate import Gate
+from dialer.engine.passage import Line, Passage, Passed
 from dialer.engine.pulse import Pulse
 from dialer.engine.rescue import Rescuer
 from dialer.engine.settle import Settler

@@ -16,7 +16,7 @@ from dialer.database.store import agents, attempts, contacts, imports
 from dialer.domain.campaign import CampaignState
 from dialer.domain.ids import new_id
 from dialer.engine import steer
-from dialer.engine.gate import AHEAD
+from dialer.engine.passage import AHEAD
 
 DEADLINE = 20
 

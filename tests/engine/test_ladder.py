@@ -17,8 +17,8 @@ from dialer.domain.attempt import AttemptState
 from dialer.domain.screening import NUMBER_DISPUTED
 from dialer.engine import resolve, steer
 from dialer.engine.apply import Receipt
-from dialer.engine.gate import Line
 from dialer.engine.learn import SWAPPED, Lessons
+from dialer.engine.passage import Line
 from dialer.engine.resolve import Person
 
 PHONE = "+14155550123"

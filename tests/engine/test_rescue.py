@@ -7,7 +7,7 @@ import pytest
 
 from dialer.calldock.messages import NotSent, Placed, ServerError, Throttled, Unconfirmed
 from dialer.domain.attempt import AttemptState
-from dialer.engine.gate import ANSWER_WITHIN
+from dialer.engine.opening import ANSWER_WITHIN
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -22,7 +22,7 @@ from dialer.domain.campaign import Campaign
 from dialer.domain.contact import ContactState
 from dialer.domain.disposition import Disposition
 from dialer.domain.ids import new_id
-from dialer.engine.gate import Passed
+from dialer.engine.passage import Passed
 from dialer.engine.verdict import Outcome, judge, locks
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -11,7 +11,8 @@ from dialer.calldock.messages import Answer
 from dialer.domain.ids import new_id
 from dialer.engine.apply import Applier
 from dialer.engine.definitions import Definitions
-from dialer.engine.gate import Gate, Line, Passed
+from dialer.engine.gate import Gate
+from dialer.engine.passage import Line, Passed
 from dialer.engine.pulse import Pulse
 from dialer.engine.rescue import Rescuer
 from dialer.engine.settle import Settler

@@ -39,7 +39,7 @@ from dialer.domain.errors import ConfigError
 from dialer.domain.ids import new_id, random_bytes
 from dialer.engine import steer
 from dialer.engine.apply import Incoming
-from dialer.engine.gate import InDoubtError, Passed
+from dialer.engine.passage import InDoubtError, Passed
 from dialer.engine.verdict import Outcome
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -1,0 +1,45 @@
+"""Whose turn it is among the campaigns of an agent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from dialer.domain.campaign import Campaign
+from dialer.domain.fairness import Turns, weight
+from dialer.domain.pacing import Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One campaign at the gate."""
+
+    id: UUID
+    version: int
+    campaign: Campaign
+    quota: int
+    bucket: Bucket | None
+    price: Decimal
+    """What is set aside for a call of it."""
+
+
+class Order:
+    """Whose turn it is at an agent: first between the lanes, then between the campaigns."""
+
+    def __init__(self) -> None:
+        self._lanes: Turns[str] = Turns()
+        self._campaigns: Turns[UUID] = Turns()
+
+    def begin(self, present: Sequence[Lane]) -> None:
+        self._lanes.begin(lane.campaign.pacing.lane for lane in present)
+        self._campaigns.begin(lane.id for lane in present)
+
+    def of(self, lane: Lane) -> tuple[float, bool, float, UUID]:
+        """The least is next; at a tie of the lanes, the speed lane."""
+        pacing = lane.campaign.pacing
+        return self._lanes.due(pacing.lane), pacing.lane != "speed", self._campaigns.due(lane.id), lane.id
+
+    def served(self, lane: Lane) -> None:
+        pacing = lane.campaign.pacing
+        self._lanes.served(pacing.lane, 1)
+        self._campaigns.served(lane.id, weight(float(pacing.share), pacing.priority))
