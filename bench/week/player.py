@@ -13,7 +13,9 @@ from virtual import Timer, VirtualTime
 
 from dialer import shipped
 from dialer.calldock.client import Client, Trace
-from dialer.daemon import Parts, background, caller, open_door, token_secrets
+from dialer.daemon import Parts
+from dialer.daemon.identity import caller, token_secrets
+from dialer.daemon.run import background, open_door
 from dialer.database.migrations import migrate
 from dialer.database.pool import connect, create_pool
 from dialer.database.store import agents, attempts, campaigns
@@ -86,7 +88,7 @@ class Player:
         applier = Applier(self.pool, self.time, self.parts.definitions, self.parts.wake, secrets)
         background(stack, applier.batch.run(), applier.batch.close)
         background(stack, self.parts.settler.batch.run(), self.parts.settler.close)
-        door = await open_door(self.settings, Receiver(applier, self.time))
+        door, _ = await open_door(self.settings, Receiver(applier, self.time))
         stack.push_async_callback(door.cleanup)
         self.applier = applier
         pulse = Pulse(self.pool, self.time, self.parts.id, host="week", pid=1)

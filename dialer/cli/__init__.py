@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from dialer import timezones
 from dialer.cli import (
     agent,
     audit,
@@ -60,6 +61,7 @@ app.command()(simulator)
 
 def main() -> None:
     """The console script ``dialer``."""
+    timezones.choose()
     try:
         app()
     except BrokenPipeError:

@@ -10,6 +10,7 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from dialer import rulebook, shipped
+from dialer import rulebook, shipped, timezones
 from dialer.cli.session import ConfigOption, JsonOption, print_json, stderr, stdout
 from dialer.daemon import database
 from dialer.database.embedded.binaries import find
@@ -77,6 +78,7 @@ def check(
             *campaigns(settings),
             *folder(settings),
             *door(settings),
+            *zones(),
         ]
         if not no_database:
             findings += asyncio.run(examine_database(settings))
@@ -130,6 +132,12 @@ def agents(settings: Settings) -> Iterator[Finding]:
                 )
         if agent.allow_unsigned:
             yield warning(f"agents.{name}.allow_unsigned: anyone on this machine can send false reports")
+
+
+def zones() -> Iterator[Finding]:
+    """Whether the time zone data is young enough for the windows."""
+    if told := timezones.stale(timezones.choose(), datetime.now(UTC).date()):
+        yield warning(told)
 
 
 def addresses(settings: Settings) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from dialer.cli.session import (
     stderr,
     stdout,
 )
-from dialer.daemon import token_secrets
+from dialer.daemon.identity import token_secrets
 from dialer.database.queries import Connection
 from dialer.database.store import reports
 from dialer.database.store.reports import ReportState

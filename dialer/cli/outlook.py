@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from dialer.cli.session import campaign_named, opened, print_json, run, stderr, stdout
-from dialer.daemon import caller
+from dialer.daemon.identity import caller
 from dialer.database.store import campaigns
 from dialer.domain.disposition import Disposition
 from dialer.domain.errors import ConfigError

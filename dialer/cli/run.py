@@ -37,7 +37,7 @@ def run_daemon(
     configure(settings.log.level, settings.log.format)
 
     async def serve() -> None:
-        daemon = Daemon(settings, accept_restore=accept_restore)
+        daemon = Daemon(settings, accept_restore=accept_restore, reread=lambda: load(config))
         daemon.handle_signals()
         await daemon.run()
 

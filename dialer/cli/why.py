@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dialer.cli.session import opened, stdout
-from dialer.daemon import caller
+from dialer.daemon.identity import caller
 from dialer.database.store import contacts
 from dialer.domain.errors import ConfigError
 from dialer.engine.why import Why, why

@@ -19,6 +19,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
+from dialer.database.queries import Connection
 from dialer.domain.errors import MigrationError
 
 FILE_NAME = re.compile(r"(\d{4})_([a-z0-9]+(?:_[a-z0-9]+)*)\.sql")
@@ -122,7 +123,7 @@ async def migrate(connection: asyncpg.Connection, folder: Path) -> list[Migratio
     return done
 
 
-async def status(connection: asyncpg.Connection, folder: Path) -> list[Step]:
+async def status(connection: Connection, folder: Path) -> list[Step]:
     """Every migration of `folder` and when it was applied; changes nothing.
 
     Raises MigrationError as `migrate` does.
@@ -149,7 +150,7 @@ async def _locked(connection: asyncpg.Connection) -> AsyncIterator[None]:
             await connection.execute("select pg_advisory_unlock($1)", LOCK)
 
 
-async def _applied(connection: asyncpg.Connection) -> list[Applied] | None:
+async def _applied(connection: Connection) -> list[Applied] | None:
     if await connection.fetchval("select to_regclass('schema_migrations')") is None:
         return None
     rows = await connection.fetch(

@@ -48,17 +48,21 @@ class Dialler:
     def __init__(
         self, caller: Caller, *, gate: Gate, client: Client, settler: Settler, clock: Clock, wake: Wake
     ) -> None:
-        self._caller = caller
         self._gate = gate
         self._client = client
         self._settler = settler
         self._clock = clock
         self._wake = wake
-        self._limiter = limiter(caller.line)
-        self._ahead = int(float(caller.line.calls_per_second) * AHEAD.total_seconds()) + 1
+        self.adopt(caller)
         self._sending: set[asyncio.Task[None]] = set()
         self._unsent = 0
         self._stopping = False
+
+    def adopt(self, caller: Caller) -> None:
+        """Dial by these limits and credentials from the next gate on; what has passed keeps its own."""
+        self._caller = caller
+        self._limiter = limiter(caller.line)
+        self._ahead = int(float(caller.line.calls_per_second) * AHEAD.total_seconds()) + 1
 
     @property
     def in_flight(self) -> int:
@@ -85,15 +89,16 @@ class Dialler:
         if left <= 0:
             # What passed and is late must leave first, or its lateness would never be made up.
             return Passage([], self._clock.now() + AHEAD / 4)
+        caller = self._caller
         try:
-            passage = await self._gate.open(self._caller.line, most=min(most, left), only=only)
+            passage = await self._gate.open(caller.line, most=min(most, left), only=only)
         except InDoubtError as doubt:
             self._follow(self._disown(doubt.passed))
             raise doubt.error from doubt
         for passed in passage.passed:
             crash.at("gate.committed")
             self._unsent += 1
-            self._follow(self._send(passed))
+            self._follow(self._send(passed, caller))
         return passage
 
     def _follow(self, work: Coroutine[Any, Any, None]) -> None:
@@ -133,11 +138,11 @@ class Dialler:
             if await self._wake.wait(self._caller.line.name, left):
                 return
 
-    async def _send(self, passed: Passed) -> None:
+    async def _send(self, passed: Passed, caller: Caller) -> None:
         loop = asyncio.get_running_loop()
         trace, began = Trace(), loop.time()
         try:
-            answer = await self._request(passed, trace)
+            answer = await self._request(passed, caller, trace)
         except asyncio.CancelledError:
             answer = Answer(_cancelled(trace), trace.status, loop.time() - began)
         except (TypeError, ValueError):
@@ -146,7 +151,7 @@ class Dialler:
             answer = Answer(result, None, loop.time() - began)
         await self._settle(passed, answer)
 
-    async def _request(self, passed: Passed, trace: Trace) -> Answer:
+    async def _request(self, passed: Passed, caller: Caller, trace: Trace) -> Answer:
         try:
             wait = (passed.slot_at - self._clock.now()).total_seconds()
             if wait > 0:
@@ -160,8 +165,8 @@ class Dialler:
         crash.at("dial.slot")
         answer = await self._client.make_call(
             passed.request,
-            agent_id=self._caller.agent_id,
-            api_key=self._caller.api_key,
+            agent_id=caller.agent_id,
+            api_key=caller.api_key,
             deadline=passed.deadline,
             trace=trace,
         )

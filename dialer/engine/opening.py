@@ -273,6 +273,7 @@ class Opening:
             ),
             slot_at=slot.at,
             deadline=self._deadline,
+            key_mark=self._line.key_mark,
             probe=probe,
         )
 

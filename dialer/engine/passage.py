@@ -27,6 +27,8 @@ class Line:
     max_live_calls: int | None
     token_secret: bytes
     ceilings: Ceilings | None = None
+    key_mark: str = ""
+    """Tells its API key from another."""
     speed_lane: Decimal = Decimal("0.2")
     """Part of ``max_live_calls`` that is kept free for the speed lane."""
 
@@ -47,6 +49,8 @@ class Passed:
     request: CallRequest
     slot_at: datetime
     deadline: float
+    key_mark: str
+    """Of the API key that it is sent with."""
     probe: bool = False
     """Its answer tells whether the agent, which was refused, may go on."""
 

@@ -1,9 +1,10 @@
 """Pulse: the daemon's heartbeat, and what it means when none beat.
 
-While no daemon was alive, or Postgres was away, no report could be taken: the waits for reports must not run then, or a
-person would be called again because our door was shut.
+While no daemon was alive, no door was reached, or Postgres was away, no report could be taken: the waits for reports
+must not run then, or a person would be called again because our door was shut.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -39,10 +40,12 @@ class Pulse:
         self._host = host
         self._pid = pid
         self._last: datetime | None = None
+        self.reachable: Callable[[], bool] = lambda: True
+        """False while no report can come through the door: then this daemon counts as not alive."""
 
     async def keep(self) -> None:
         """Beat if it is time. Whoever acts on a wait that is over keeps the pulse first: a silence is found here."""
-        if self._last is None or self._clock.now() - self._last >= BEAT:
+        if self.reachable() and (self._last is None or self._clock.now() - self._last >= BEAT):
             await self.beat()
 
     async def beat(self) -> None:

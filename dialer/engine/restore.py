@@ -8,6 +8,7 @@ Reports are taken all the while: they are the evidence.
 import json
 import os
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,8 @@ HELD: Final = "restored from a backup"
 NO_KEY: Final = "*"
 """The key mark of a pause that another API key does not lift."""
 
+WATCH: Final = timedelta(seconds=5)
+
 log = structlog.get_logger()
 
 
@@ -36,6 +39,25 @@ class Restore:
         self._pool = pool
         self._clock = clock
         self._journal = journal
+        self._looked_at: datetime | None = None
+        self._held = False
+
+    def sure(self) -> bool:
+        """Whether the database has been looked at since it was last lost: until then nobody may be called."""
+        return self._looked_at is not None
+
+    def doubt(self) -> None:
+        """The connection was lost: what answers next may be a replica that lags behind."""
+        self._looked_at = None
+
+    async def watch(self, marks: Mapping[str, str]) -> None:
+        """Look again, at once when in doubt and else every WATCH; hold what is not the database it was."""
+        now = self._clock.now()
+        if self._looked_at is not None and now - self._looked_at < WATCH:
+            return
+        if await self.examine(marks, accept=False) is None:
+            await self.note()
+        self._looked_at = now
 
     async def examine(self, marks: Mapping[str, str], *, accept: bool) -> str | None:
         """Hold every agent of ``marks`` if the database was restored; the reason, or None.
@@ -50,7 +72,8 @@ class Restore:
             found = await origin.get(conn)
             reason = self._suspicion(found, server)
             if accept:
-                await origin.note(conn, server, now)
+                # A new id: what the journals of other daemons remember is of another history.
+                await origin.renew(conn, new_id(now), server, now)
                 for row in await agents.every(conn):
                     if row.reason.startswith(HELD):
                         await agents.resume(conn, row.name, now)
@@ -63,9 +86,10 @@ class Restore:
             return reason
 
         reason = await transact(self._pool, work)
-        if reason is not None:
+        if reason is not None and not self._held:
             log.error("held: nobody is called", reason=reason)
-        elif accept:
+        self._held = reason is not None
+        if accept:
             await self.note()
         return reason
 

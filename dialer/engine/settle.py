@@ -127,7 +127,7 @@ class Settler:
             agent = outcome.passed.agent
             match outcome.answer.result:
                 case Unauthorized(status):
-                    found.append(partial(self._pause_agent, agent=agent, status=status, now=now))
+                    found.append(partial(self._pause, outcome.passed, status=status, now=now))
                 case Throttled() | ServerError() | Unconfirmed() | NotSent(late=False):
                     found += self._strained(outcome, now)
                 case Rejected(reason, _):
@@ -163,10 +163,13 @@ class Settler:
             return []
         return [partial(_block, agent=passed.agent, reason=said, told=told, now=now)]
 
-    async def _pause_agent(self, conn: Connection, agent: str, status: int, now: datetime) -> None:
-        reason = f"HTTP {status}: Calldock refuses the API key; correct agents.{agent}.api_key and restart"
-        mark = self._key_marks.get(agent, "")
-        if await agents.pause(conn, agent, reason=reason, key_mark=mark, now=now):
+    async def _pause(self, passed: Passed, conn: Connection, status: int, now: datetime) -> None:
+        agent = passed.agent
+        if passed.key_mark != self._key_marks.get(agent):
+            # It was sent with a key that has been replaced since; the new one is not refused.
+            return
+        reason = f"HTTP {status}: Calldock refuses the API key; correct agents.{agent}.api_key, then SIGHUP or restart"
+        if await agents.pause(conn, agent, reason=reason, key_mark=passed.key_mark, now=now):
             log.error("agent paused", agent=agent, reason=reason)
 
     def _count_rejected(self, campaign: UUID) -> bool:

@@ -50,10 +50,12 @@ class Receiver:
         self._patience = patience
         self._away = False
         self._draining = asyncio.Lock()
+        self.heard_at: datetime | None = None
+        """When the last authentic report came."""
 
     async def take(self, incoming: Incoming) -> Receipt | Kept:
         """Store a report, or spool it. Never raises: what cannot be kept is REFUSED."""
-        received_at = self._clock.now()
+        received_at = self.heard_at = self._clock.now()
         if not self._away or self._spool is None:
             try:
                 async with asyncio.timeout(self._patience):

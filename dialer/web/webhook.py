@@ -52,10 +52,14 @@ class Door:
     """The handler of reports."""
 
     def __init__(self, senders: Sequence[Sender], receiver: Receiver) -> None:
-        self._by_id: Mapping[str, Sender] = {sender.agent_id: sender for sender in senders}
-        self._senders = senders
+        self.adopt(senders)
         self._receiver = receiver
         self._suspects = Suspects()
+
+    def adopt(self, senders: Sequence[Sender]) -> None:
+        """Take reports of these from now on."""
+        self._by_id: Mapping[str, Sender] = {sender.agent_id: sender for sender in senders}
+        self._senders = senders
 
     async def handle(self, request: web.Request) -> web.Response:
         """One report: 200 when it is kept, 400, 401 or 429 for what is none, 503 when it cannot be kept."""
@@ -148,10 +152,15 @@ def _read(sender: Sender, body: bytes, form: str) -> Authentic | Malformed:
 
 
 def application(door: Door, *, path: str, body_limit: int, wall: Wall) -> web.Application:
-    """The aiohttp application: the webhook and ``/healthz``; a longer body is refused with 413."""
+    """The aiohttp application: the webhook, and ``/healthz``, which a GET of the webhook is too.
+
+    A longer body is refused with 413.
+    """
     app = web.Application(client_max_size=body_limit, middlewares=[wall.middleware])
     app.on_response_prepare.append(unnamed)
     app.router.add_post(path, door.handle, expect_handler=expected)
+    # The way of the reports can be tried without one.
+    app.router.add_get(path, healthz)
     app.router.add_get("/healthz", healthz)
     return app
 

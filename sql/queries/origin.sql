@@ -1,4 +1,4 @@
--- origin: which database this is. One row; system_id changes when a person accepts a restore.
+-- origin: which database this is. One row; it changes when a person accepts a restore.
 
 -- name: ensure_origin(id, system_id, now)!
 -- Made at the first start.
@@ -8,9 +8,9 @@ insert into origin (id, system_id, noted_at) values (:id, :system_id, :now) on c
 -- The id of this database, the server it lived on when last noted, and how far its history has come.
 select id, system_id, coalesce((select max(history.id) from history), 0) as history from origin;
 
--- name: note_origin(system_id, now)!
--- It lives on this server now.
-update origin set system_id = :system_id, noted_at = :now;
+-- name: renew_origin(id, system_id, now)!
+-- Accepted by a person: another database from now on, on this server.
+update origin set id = :id, system_id = :system_id, noted_at = :now;
 
 -- name: system_id()$
 -- The identifier that initdb gave this server.

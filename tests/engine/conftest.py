@@ -46,8 +46,8 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 AGENTS = ("sales", "care")
 SECRETS = {"sales": b"sales token secret", "care": b"care token secret"}
-SALES = Line("sales", Decimal(50), None, SECRETS["sales"])
-CARE = Line("care", Decimal(50), None, SECRETS["care"])
+SALES = Line("sales", Decimal(50), None, SECRETS["sales"], key_mark="mark")
+CARE = Line("care", Decimal(50), None, SECRETS["care"], key_mark="mark")
 
 
 class FakeClock:
@@ -92,8 +92,7 @@ class Engine:
         self.throttle = Throttle()
         self.daemon = new_id(clock.now())
         self.gate = Gate(pool, clock, self.definitions, self.daemon)
-        marks = dict.fromkeys(AGENTS, "mark")
-        self.settler = Settler(pool, clock, self.wake, self.throttle, marks)
+        self.settler = Settler(pool, clock, self.wake, self.throttle, dict.fromkeys(AGENTS, "mark"))
         self.applier = Applier(
             pool, clock, self.definitions, self.wake, {name: (secret,) for name, secret in SECRETS.items()}
         )

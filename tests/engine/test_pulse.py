@@ -75,3 +75,20 @@ async def test_two_daemons_that_come_back_together_count_the_silence_once(engine
     twins = [Pulse(engine.pool, engine.clock, engine.daemon, host="test", pid=n) for n in range(4)]
     await asyncio.gather(*(twin.beat() for twin in twins))
     assert await resolve_at(engine) == due + timedelta(hours=2)
+
+
+async def test_while_the_door_is_not_reached_a_living_daemon_lets_no_wait_run(engine):
+    campaign = await engine.campaign()
+    await engine.contact(campaign)
+    await engine.place()
+    await engine.pulse.beat()
+    due = await resolve_at(engine)
+    engine.clock.witness = None
+    engine.pulse.reachable = lambda: False
+    for _ in range(40):
+        await engine.clock.advance(timedelta(minutes=1))
+        await engine.pulse.keep()
+    assert await resolve_at(engine) == due
+    engine.pulse.reachable = lambda: True
+    assert await engine.rescuer.sweep() == 0
+    assert await resolve_at(engine) == due + timedelta(minutes=40)

@@ -94,3 +94,39 @@ async def test_an_accepted_restore_leaves_other_pauses_alone(engine, restore):
 async def test_a_journal_that_cannot_be_read_holds_nobody(engine, restore, tmp_path):
     (tmp_path / "journal.json").write_text("{")
     assert await restore.examine(MARKS, accept=False) is None
+
+
+async def test_a_daemon_that_runs_looks_again_after_the_connection_was_lost(engine, restore):
+    """A failover: what answers next is a replica whose history ends earlier."""
+    campaign = await engine.campaign()
+    await engine.contact(campaign)
+    await engine.place()
+    await restore.examine(MARKS, accept=False)
+    await restore.watch(MARKS)
+    assert restore.sure()
+    await engine.pool.execute("delete from history where id = (select max(id) from history)")
+    restore.doubt()
+    assert not restore.sure(), "nobody is called before it was looked at"
+    await restore.watch(MARKS)
+    assert restore.sure()
+    assert await held(engine) == ["care", "sales"]
+    assert (await engine.open()).passed == []
+    await restore.watch(MARKS)
+    await engine.clock.advance(60)
+    await restore.watch(MARKS)
+    assert await held(engine) == ["care", "sales"], "it is not taken for the truth meanwhile"
+
+
+async def test_what_one_daemon_accepts_another_does_not_hold(engine, restore, tmp_path):
+    other = Restore(engine.pool, engine.clock, tmp_path / "other.json")
+    campaign = await engine.campaign()
+    await engine.contact(campaign)
+    await engine.place()
+    for each in (restore, other):
+        await each.examine(MARKS, accept=False)
+        await each.watch(MARKS)
+    await engine.pool.execute("delete from history where id = (select max(id) from history)")
+    assert await restore.examine(MARKS, accept=True) is None
+    await engine.clock.advance(60)
+    await other.watch(MARKS)
+    assert await held(engine) == []

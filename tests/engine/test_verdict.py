@@ -35,7 +35,7 @@ def outcome(result, *, errors=0, spared=0, marks=(), **provider):
     passed = Passed(
         attempt_id=new_id(NOW), contact_id=new_id(NOW), campaign_id=new_id(NOW), agent="a", number=spared + 1,
         errors=errors, spared=spared, marks=marks, campaign=campaign, request=CallRequest("+14155550123"),
-        slot_at=NOW, deadline=0.0,
+        slot_at=NOW, deadline=0.0, key_mark="",
     )  # fmt: skip
     return Outcome(passed, Answer(result, 500, 0.2), NOW)
 

@@ -20,8 +20,8 @@ from dialer.engine.throttle import Throttle
 from dialer.engine.wake import Wake
 
 LINES = {
-    "sales": Line("sales", Decimal(8), 6, b"sales token secret"),
-    "care": Line("care", Decimal(12), 4, b"care token secret"),
+    "sales": Line("sales", Decimal(8), 6, b"sales token secret", key_mark="mark"),
+    "care": Line("care", Decimal(12), 4, b"care token secret", key_mark="mark"),
 }
 
 

@@ -31,9 +31,9 @@ async def get(conn: Connection) -> Origin:
     return Origin(row["id"], row["system_id"], row["history"])
 
 
-async def note(conn: Connection, system_id: str, now: datetime) -> None:
-    """The database lives on this server now."""
-    await queries.note_origin(conn, system_id=system_id, now=now)
+async def renew(conn: Connection, origin_id: UUID, system_id: str, now: datetime) -> None:
+    """A person has accepted it: it is another database now, and lives on this server."""
+    await queries.renew_origin(conn, id=origin_id, system_id=system_id, now=now)
 
 
 async def system_id(conn: Connection) -> str:
