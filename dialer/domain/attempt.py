@@ -1,7 +1,7 @@
 """An attempt: one try at one contact, one row, at most one POST, ever."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -31,6 +31,9 @@ class AttemptState(StrEnum):
 
 LIVE: Final = frozenset({AttemptState.DIALING, AttemptState.PLACED, AttemptState.UNKNOWN})
 """States that lock the number: at most one such attempt per phone and per contact (partial unique indexes)."""
+
+LONGEST_CALL: Final = timedelta(hours=2)
+"""As long as the provider's reports are waited for. Who waits for a person's word holds a line no longer."""
 
 MOVES: Final[dict[AttemptState, frozenset[AttemptState]]] = {
     AttemptState.DIALING: frozenset(

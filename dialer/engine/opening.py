@@ -105,7 +105,7 @@ class Opening:
     ) -> int:
         """How many calls the normal lane may begin, so that lines stay free for the speed lane, if there is one."""
         most = self._line.max_live_calls
-        speed = sum(row.live for campaign, row in active if campaign.pacing.lane == "speed")
+        speed = sum(row.lines for campaign, row in active if campaign.pacing.lane == "speed")
         if most is None or all(campaign.pacing.lane != "speed" for campaign, _ in active):
             return MOST
         kept = int((most * self._line.speed_lane).to_integral_value(ROUND_CEILING))
@@ -296,5 +296,5 @@ def room(campaign: Campaign, used: campaigns.Active) -> int:
         missing = wanted - used.successes
         allowed = min(allowed, missing - used.live if campaign.goal.exact else MOST if missing > 0 else 0)
     if campaign.pacing.max_live_calls is not None:
-        allowed = min(allowed, campaign.pacing.max_live_calls - used.live)
+        allowed = min(allowed, campaign.pacing.max_live_calls - used.lines)
     return allowed

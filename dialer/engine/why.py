@@ -154,7 +154,7 @@ async def _steering(conn: Connection, row: CampaignRow, line: Line | None, now: 
         left = room(campaign, active)
         values = {
             "successes": active.successes, "wanted": campaign.goal.successes,
-            "live": active.live, "max_live_calls": campaign.pacing.max_live_calls,
+            "live": active.lines, "max_live_calls": campaign.pacing.max_live_calls,
         }  # fmt: skip
         said.append(
             _plain(

@@ -39,20 +39,24 @@ where c.state = 'paused'
                   order by h.id desc limit 1)
 order by c.name;
 
--- name: survey(agent, now)
+-- name: survey(agent, now, longest)
 -- What the gate may take contacts from: each active campaign of an agent, what it holds and when it has more. Locked, so
 -- that after a pause has committed nobody passes, and the version stays in force until the gate has closed. One
 -- statement, for a report moves credits from reserved to spent in one commit: two readings could miss them in both.
--- A campaign's live attempts may be another agent's, that it had before; agent_live are all of this agent's.
+-- A campaign's live attempts may be another agent's, that it had before; agent_live are all of this agent's. Whoever
+-- waits for a person's word (strict) holds a line no longer than a call may last.
 with active as (
   select id, version, held, held_until, warned_at from campaigns
   where agent = :agent and state = 'active' order by id for share
 ), held as (
-  select campaign_id, count(*) as live, count(*) filter (where agent = :agent) as own, sum(reserved) as reserved
-  from attempts where state in ('dialing', 'placed', 'unknown') group by campaign_id
+  select campaign_id, count(*) as live, sum(reserved) as reserved,
+         count(*) filter (where on_line) as lines, count(*) filter (where on_line and agent = :agent) as own
+  from attempts,
+       lateral (select resolve_at is not null or began_at > :now::timestamptz - :longest::interval as on_line) o
+  where state in ('dialing', 'placed', 'unknown') group by campaign_id
 )
 select c.id, c.version, coalesce(s.spent, 0) as spent, coalesce(s.successes, 0) as successes, s.price,
-       c.held, c.held_until, c.warned_at, coalesce(h.live, 0) as live,
+       c.held, c.held_until, c.warned_at, coalesce(h.live, 0) as live, coalesce(h.lines, 0) as lines,
        coalesce(h.reserved, 0) as reserved, b.next_at, n.due_at as next_due,
        (select coalesce(sum(own), 0)::bigint from held) as agent_live
 from active c

@@ -1,12 +1,13 @@
 """What becomes of attempts whose time is over."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from dialer.calldock.messages import NotSent, Placed, ServerError, Throttled, Unconfirmed
-from dialer.domain.attempt import AttemptState
+from dialer.domain.attempt import LONGEST_CALL, AttemptState
 from dialer.engine.opening import ANSWER_WITHIN
 
 MINUTE = timedelta(minutes=1)
@@ -227,3 +228,20 @@ async def test_two_sweeps_at_once_rescue_each_attempt_once(engine):
     await engine.clock.advance(ANSWER_WITHIN)
     assert sum(await asyncio.gather(*(engine.rescuer.sweep() for _ in range(4)))) == live > 20
     assert await engine.pool.fetchval("select count(*) from history where actor = 'rescue'") == live
+
+
+async def test_who_waits_for_a_person_frees_its_line_after_the_longest_call_and_keeps_its_number(
+    engine, tools
+):
+    campaign = await engine.campaign(provider={"on_unknown": "strict"})
+    line = replace(tools.SALES, max_live_calls=1)
+    await engine.contact(campaign)
+    (passed,) = (await engine.open(line)).passed
+    await engine.answer(passed, Unconfirmed("reset"))
+    other = await engine.contact(campaign)
+    assert (await engine.open(line)).passed == []
+    await engine.clock.advance(LONGEST_CALL)
+    assert [each.contact_id for each in (await engine.open(line)).passed] == [other]
+    assert (
+        await engine.pool.fetchval("select state from attempts where id = $1", passed.attempt_id) == "unknown"
+    )

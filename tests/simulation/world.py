@@ -34,6 +34,7 @@ from dialer.campaign_file import CampaignFile
 from dialer.database.store import agents, attempts, campaigns, contacts, suppressions
 from dialer.database.store.suppressions import Why
 from dialer.database.transaction import AWAY
+from dialer.domain.attempt import LONGEST_CALL
 from dialer.domain.campaign import Campaign, CampaignState
 from dialer.domain.errors import ConfigError
 from dialer.domain.ids import new_id, random_bytes
@@ -501,8 +502,10 @@ class World:
 
     async def _limits(self, agent: str) -> None:
         live = await self.conn.fetchval(
-            "select count(*) from attempts where agent = $1 and state in ('dialing', 'placed', 'unknown')",
+            "select count(*) from attempts where agent = $1 and state in ('dialing', 'placed', 'unknown')"
+            " and (resolve_at is not null or began_at > $2)",
             agent,
+            self.clock.now() - LONGEST_CALL,
         )
         if live > (most := LINES[agent].max_live_calls or live):
             raise Broken(f"{live} live calls of {most}")

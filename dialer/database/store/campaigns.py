@@ -10,6 +10,7 @@ from uuid import UUID
 from asyncpg import Record
 
 from dialer.database.queries import Connection, load
+from dialer.domain.attempt import LONGEST_CALL
 from dialer.domain.campaign import Campaign, CampaignState
 
 queries = load("campaigns")
@@ -49,8 +50,10 @@ class Active:
     """When its bucket grants the next call."""
     next_due: datetime | None
     """The first due time that is still to come."""
+    lines: int
+    """Its live attempts that may still be on the phone."""
     agent_live: int
-    """Live attempts of the agent, over all its campaigns."""
+    """The same of the agent, over all its campaigns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +148,10 @@ async def survey(conn: Connection, agent: str, now: datetime) -> list[Active]:
             warned_at=row["warned_at"],
             next_at=row["next_at"],
             next_due=row["next_due"],
+            lines=row["lines"],
             agent_live=row["agent_live"],
         )
-        async for row in queries.survey(conn, agent=agent, now=now)
+        async for row in queries.survey(conn, agent=agent, now=now, longest=LONGEST_CALL)
     ]
 
 
