@@ -15,10 +15,12 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 
-from dialer import shipped
+from dialer import shipped, timezones
 from dialer.database.embedded import Binaries, Embedded
 from dialer.database.migrations import migrate
 from dialer.database.pool import connect, create_pool
+
+timezones.choose()
 
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}
 NUMBERS = itertools.count(1)

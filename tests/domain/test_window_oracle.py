@@ -3,12 +3,12 @@
 import random
 import re
 import struct
+import zoneinfo
 from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from zoneinfo import TZPATH, available_timezones
 
 import pytest
 
@@ -20,7 +20,7 @@ LAST = int(datetime(2036, 1, 1, tzinfo=UTC).timestamp())
 EACH = 1700
 """Instants in each of some six hundred zones."""
 
-ZONES = sorted(zone for zone in available_timezones() if zone not in ("localtime", "Factory"))
+ZONES = sorted(zone for zone in zoneinfo.available_timezones() if zone not in ("localtime", "Factory"))
 CAMPAIGN = Campaign.model_validate(
     {
         "name": "c", "agent": "a",
@@ -113,7 +113,7 @@ def midnight(year: int, month: int, week: int, weekday: int) -> int:
 
 def contents(zone: str) -> bytes:
     """The file that the program reads as well: the system's first."""
-    for folder in TZPATH:
+    for folder in zoneinfo.TZPATH:
         if (path := Path(folder) / zone).is_file():
             return path.read_bytes()
     return files("tzdata.zoneinfo").joinpath(*zone.split("/")).read_bytes()
