@@ -11,6 +11,7 @@ from dialer.cli.session import ConfigOption, JsonOption, opened, print_json, run
 from dialer.database.queries import Connection
 from dialer.database.store import agents, reports
 from dialer.database.transaction import transact
+from dialer.domain import strain
 from dialer.domain.errors import ConfigError
 from dialer.engine import steer
 
@@ -19,7 +20,7 @@ app = typer.Typer(help="Agents: their pauses and their reasons.", no_args_is_hel
 
 @app.command("list")
 def listing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Every agent: active, paused, or resting after 429s."""
+    """Every agent: active, paused, or resting, and why; pace: the part of its rate that it calls at."""
 
     async def work() -> list[dict[str, Any]]:
         async with opened(config) as session, session.pool.acquire() as conn:
@@ -31,6 +32,8 @@ def listing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                     "state": row.state,
                     "reason": row.reason,
                     "blocked_until": row.blocked_until,
+                    "probing": row.strain.count > 0,
+                    "pace": strain.grown(row.strain.slowed, row.strain.slowed_at, session.clock.now()),
                     "ids_equal": ids_equal(told.get(row.name, {}).values()),
                     "signature_form": forms.get(row.name),
                     "matched_by": {rule: ids.reports for rule, ids in told.get(row.name, {}).items()},
@@ -42,13 +45,14 @@ def listing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(rows)
         return
-    table = Table("agent", "state", "rests until", "ids equal", "signed", "matched by", "reason")
+    table = Table("agent", "state", "rests until", "pace", "ids equal", "signed", "matched by", "reason")
     for row in rows:
         until = row["blocked_until"]
         table.add_row(
             row["agent"],
             row["state"],
             f"{until:%H:%M:%SZ}" if until else "",
+            "probing" if row["probing"] else f"{row['pace']:.0%}",
             row["ids_equal"],
             row["signature_form"] or "",
             ", ".join(f"{rule} {count}" for rule, count in row["matched_by"].items()),

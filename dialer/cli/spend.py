@@ -23,7 +23,10 @@ def spend(
     as_json: JsonOption = False,
     campaign: Annotated[str | None, typer.Option(help="Only this one.", show_default=False)] = None,
 ) -> None:
-    """Credits spent, reserved and budgeted, by campaign, and what is in suspense."""
+    """Credits spent, reserved and budgeted, by campaign, and what is in suspense.
+
+    Contingent is what calls may have cost whose report never came.
+    """
 
     async def work() -> list[dict[str, Any]]:
         async with opened(config) as session, session.pool.acquire() as conn:
@@ -36,6 +39,8 @@ def spend(
                 "campaign": account.campaign,
                 "spent": account.spent,
                 "reserved": account.reserved,
+                "unreported": account.unreported,
+                "contingent": account.contingent,
                 "budget": account.budget,
                 "attempts": account.attempts,
                 "answered": account.answered,
@@ -53,6 +58,8 @@ def spend(
                     "campaign": SUSPENSE,
                     "spent": credits_,
                     "reserved": Decimal(0),
+                    "unreported": 0,
+                    "contingent": Decimal(0),
                     "budget": None,
                     "attempts": reports,
                     "answered": 0,
@@ -73,6 +80,7 @@ def spend(
         "campaign",
         "spent",
         "reserved",
+        "contingent",
         "budget",
         "attempts",
         "answered",
@@ -83,7 +91,8 @@ def spend(
     for row in rows:
         budget = "" if row["budget"] is None else f"{row['budget']:f}"
         numbers = (
-            f"{row['spent']:f}", f"{row['reserved']:f}", budget, row["attempts"], row["answered"], row["successes"],
+            f"{row['spent']:f}", f"{row['reserved']:f}", f"{row['contingent']:f}", budget,
+            row["attempts"], row["answered"], row["successes"],
             *("" if row[key] is None else f"{row[key]:f}" for key in ("per_answered", "per_success")),
         )  # fmt: skip
         table.add_row(row["campaign"], *(str(number) for number in numbers))

@@ -167,6 +167,7 @@ class Daemon:
         scheduler.every(1, lambda: restore.watch(parts.marks), "origin")
         shown = metrics.Metrics(parts.pool, clock, settings.console.token.get_secret_value())
         scheduler.every(60, shown.audit, "audit")
+        scheduler.every(5, shown.look, "metrics")
         stack.push_async_callback(await metrics.serve(shown, settings.console.host, settings.console.port))
         stack.callback(scheduler.stop)
         await scheduler.start()

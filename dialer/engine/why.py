@@ -15,7 +15,7 @@ from dialer.database.queries import Connection
 from dialer.database.store import agents, campaigns, contacts
 from dialer.database.store.campaigns import CampaignRow
 from dialer.database.store.contacts import Claimed
-from dialer.domain import cron
+from dialer.domain import cron, strain
 from dialer.domain.budget import Purse
 from dialer.domain.campaign import Campaign, CampaignState
 from dialer.domain.caps import reach
@@ -148,7 +148,11 @@ async def _steering(conn: Connection, row: CampaignRow, line: Line | None, now: 
     paused = agent.state == "paused"
     said.append(_plain("agent", not paused, f"the agent is paused: {agent.reason}", state=agent.state))
     blocked = agent.blocked_until if agent.blocked_until and agent.blocked_until > now else None
-    said.append(Said("agent's 429", "waits" if blocked else "ok", blocked, "the agent waits after 429", {}))
+    pace = strain.grown(agent.strain.slowed, agent.strain.slowed_at, now)
+    values = {"probing": agent.strain.count > 0, "rate": line.calls_per_second * pace}
+    said.append(
+        Said("agent rests", "waits" if blocked else "ok", blocked, f"the agent rests: {agent.reason}", values)
+    )
     active = next((each for each in await campaigns.survey(conn, row.agent, now) if each.id == row.id), None)
     if active is not None:
         left = room(campaign, active)

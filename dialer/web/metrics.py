@@ -12,6 +12,8 @@ import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from dialer.database.store import agents
+from dialer.domain import strain
 from dialer.domain.clock import Clock
 from dialer.engine.audit import MEANINGS, Finding, look
 
@@ -37,6 +39,18 @@ class Metrics:
         )
         self._lasted = Gauge(
             "dialer_audit_duration_seconds", "How long the last audit lasted.", registry=self.registry
+        )
+        self._resting = Gauge(
+            "dialer_agent_resting",
+            "1 while an agent is paused, or rests after refusals, failures or silence.",
+            ["agent"],
+            registry=self.registry,
+        )
+        self._pace = Gauge(
+            "dialer_agent_pace_ratio",
+            "The part of its rate that an agent calls at.",
+            ["agent"],
+            registry=self.registry,
         )
         for invariant in MEANINGS:
             # Not 0: nobody has looked.
@@ -64,6 +78,16 @@ class Metrics:
         self._audited.set(time.time())
         self._lasted.set(sum(finding.seconds for finding in findings))
         return findings
+
+    async def look(self) -> None:
+        """Show how the agents are."""
+        async with self._pool.acquire() as conn:
+            rows = await agents.every(conn)
+        now = self._clock.now()
+        for row in rows:
+            blocked = row.blocked_until is not None and row.blocked_until > now
+            self._resting.labels(row.name).set(row.state == "paused" or blocked)
+            self._pace.labels(row.name).set(float(strain.grown(row.strain.slowed, row.strain.slowed_at, now)))
 
     async def handle(self, request: web.Request) -> web.Response:
         """The gauges as text; 401 without the token, if there is one."""

@@ -49,6 +49,7 @@ class Wall:
         self.body_seconds = body_seconds
         self._guards: dict[asyncio.BaseTransport, Guard] = {}
         self._incomplete: dict[Guard, None] = {}
+        self._trusted: dict[Guard, None] = {}
 
     def count(self) -> int:
         """Connections that are open."""
@@ -80,20 +81,24 @@ class Wall:
                 return refused(400)
             if guard is not None:
                 guard.complete()
-            return await handler(request)
+            done = await handler(request)
         except web.HTTPException as error:
             answer = refused(error.status)
             if "Allow" in error.headers:
                 answer.headers["Allow"] = error.headers["Allow"]
             return answer
+        else:
+            if guard is not None and request.method == "POST" and done.status == 200:
+                guard.trusted = True
+            return done
         finally:
             if guard is not None:
                 guard.answered()
 
     def entered(self, guard: "Guard", transport: asyncio.BaseTransport) -> bool:
-        """Whether there is room for a connection; who has kept us waiting longest makes it."""
+        """Whether there is room for a connection; who has kept us waiting longest makes it, strangers first."""
         if len(self._guards) >= self.connections:
-            slowest = next(iter(self._incomplete), None)
+            slowest = next(iter(self._incomplete), next(iter(self._trusted), None))
             if slowest is None:
                 return False
             slowest.cut()
@@ -105,12 +110,14 @@ class Wall:
         """A connection has ended."""
         self._guards.pop(transport, None)
         self._incomplete.pop(guard, None)
+        self._trusted.pop(guard, None)
 
     def waits(self, guard: "Guard", incomplete: bool) -> None:
         """Whether the connection has yet to send a whole request: such make room."""
         self._incomplete.pop(guard, None)
+        self._trusted.pop(guard, None)
         if incomplete:
-            self._incomplete[guard] = None
+            (self._trusted if guard.trusted else self._incomplete)[guard] = None
 
 
 def hardened(app: web.Application, **options: Any) -> web.AppRunner:
@@ -157,6 +164,8 @@ class Guard(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._busy = 0
         self._shut = False
+        self.trusted = False
+        """An authentic report has come through it."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclass of asyncio's.

@@ -58,6 +58,9 @@ select p.name as campaign, p.agent, p.state,
        coalesce((select sum(a.reserved) from attempts a
                  where a.campaign_id = p.id and a.state in ('dialing', 'placed', 'unknown')), 0) as reserved,
        v.definition,
+       (select s.price from spend s where s.campaign_id = p.id) as price,
+       (select count(*) from attempts a
+        where a.campaign_id = p.id and a.state = 'unreported' and a.credits is null) as unreported,
        (select count(*) from attempts a where a.campaign_id = p.id and a.state not in ('not_placed', 'aborted')) as attempts,
        (select count(*) from attempts a where a.campaign_id = p.id and a.disposition = 'answered') as answered,
        coalesce((select s.successes from spend s where s.campaign_id = p.id), 0) as successes, p.held, p.held_until

@@ -59,12 +59,14 @@ async def spent(command, campaign_file, conn: asyncpg.Connection) -> None:
     await attempted(conn, promo, 4, "reported", disposition="busy")
     await attempted(conn, promo, 5, "not_placed")
     await attempted(conn, promo, 6, "aborted")
+    for number in (7, 8):
+        await attempted(conn, promo, number, "unreported")
 
 
 async def test_each_campaign_and_the_suspense_account_are_summed_exactly(command, spent) -> None:
     ran = await command("spend", "--json")
     assert ran.err == ""
-    keys = ["campaign", "spent", "reserved", "budget", "attempts", "answered"]
+    keys = ["campaign", "spent", "reserved", "unreported", "contingent", "budget", "attempts", "answered"]
     assert [list(row)[: len(keys)] for row in ran.data] == [keys] * 3
     assert (rows_of := ran.data[1])["per_answered"] == "0.9500"
     assert (rows_of["successes"], rows_of["per_success"]) == (0, None)
@@ -72,7 +74,8 @@ async def test_each_campaign_and_the_suspense_account_are_summed_exactly(command
     assert [row["campaign"] for row in rows] == ["empty", "promo", "(suspense)"]
     assert (rows[0]["spent"], rows[0]["reserved"], rows[0]["budget"]) == ("0", "0", None)
     assert all(isinstance(row[key], str) for row in rows for key in ("spent", "reserved"))
-    assert (rows[1]["attempts"], rows[1]["answered"]) == (4, 1)
+    assert (rows[1]["attempts"], rows[1]["answered"]) == (6, 1)
+    assert (rows[1]["unreported"], Decimal(rows[1]["contingent"])) == (2, 1), "half a credit each"
     assert Decimal(rows[1]["spent"]) == Decimal("0.95")
     assert Decimal(rows[1]["reserved"]) == 1
     assert Decimal(rows[1]["budget"]) == Decimal("12.5")
@@ -96,8 +99,9 @@ async def test_people_read_a_table_on_stdout(command, spent) -> None:
         "promo",
         "0.950000",
         "1.000000",
+        "1.0",
         "12.50",
-        "4",
+        "6",
         "1",
         "0",
         "0.9500",

@@ -8,6 +8,7 @@ import pytest
 
 from dialer.calldock.messages import NotSent, Placed, ServerError, Throttled
 from dialer.engine.breaker import Breaker, Limits
+from dialer.web.metrics import Metrics
 
 SECOND = timedelta(seconds=1)
 
@@ -170,3 +171,20 @@ async def test_money_that_goes_too_fast_rests_the_agent(engine, tools):
     row = await agent(engine)
     assert "spent within the hour" in row["reason"]
     assert (await engine.open(line(tools))).passed == []
+
+
+async def test_who_looks_sees_that_an_agent_rests_and_at_what_pace_it_goes_on(engine, tools):
+    shown = Metrics(engine.pool, engine.clock)
+    await enrol(engine, await engine.campaign(), 30)
+
+    async def values():
+        await shown.look()
+        read = shown.registry.get_sample_value
+        return [read(f"dialer_agent_{name}", {"agent": "sales"}) for name in ("resting", "pace_ratio")]
+
+    assert await values() == [0, 1]
+    for passed in (await engine.open(line(tools))).passed[:3]:
+        await engine.answer(passed, Throttled(None), 429)
+    assert await values() == [1, 0.5]
+    await engine.clock.advance(6)
+    assert await values() == [0, 0.75]

@@ -33,6 +33,8 @@ APPLY: Final = "engine/test_apply"
 GATE: Final = "engine/test_gate"
 RESCUE: Final = "engine/test_rescue"
 SETTLE: Final = "engine/test_settle"
+BREAKER: Final = "engine/test_breaker"
+RELOAD: Final = "journeys/test_reload"
 RUN: Final = "journeys/test_run"
 DOOR: Final = "web/test_webhook"
 
@@ -114,13 +116,15 @@ ROWS: Final[dict[int, Row]] = {
         tests(KILL, "row_13_a_second_signal_ends_at_once_and_what_was_sent_is_unknown"),
     ),
     14: Row(
-        "SIGHUP with a wrong file", "the old settings stay", missing="settings are read at the start only"
+        "SIGHUP with a wrong file",
+        "the old settings stay",
+        tests(RELOAD, "a_wrong_file_changes_nothing_and_is_told"),
     ),
     15: Row(
         "a reload lowers the rate or closes the window",
         "the next gate obeys",
-        tests("engine/test_steer", "a_new_version_makes_the_gate_look_again_at_whom_a_rule_had_deferred"),
-        "campaigns only: an agent's rate is read at the start",
+        tests("engine/test_steer", "a_new_version_makes_the_gate_look_again_at_whom_a_rule_had_deferred")
+        + tests(RELOAD, "a_lower_rate_holds_from_the_next_gate_on_and_the_rest_waits_for_a_restart"),
     ),
     16: Row(
         "Postgres restarts, again and again",
@@ -161,8 +165,9 @@ ROWS: Final[dict[int, Row]] = {
             "engine/test_restore",
             "a_restored_backup_is_held_and_rings_nobody",
             "a_database_on_another_server_is_held",
+            "a_daemon_that_runs_looks_again_after_the_connection_was_lost",
         ),
-        "looked at when a daemon starts; one that runs on does not look again",
+        "a replica that lags less than the journal (5 s) is not told from the primary",
     ),
     21: Row(
         "the disk of the database is full",
@@ -203,8 +208,8 @@ ROWS: Final[dict[int, Row]] = {
     26: Row(
         "DNS fails or is slow",
         "not placed, again later",
-        tests(CLIENT, "a_name_that_does_not_resolve_is_not_sent", "a_slow_name_server_is_not_sent"),
-        "no breaker: each contact waits for itself",
+        tests(CLIENT, "a_name_that_does_not_resolve_is_not_sent", "a_slow_name_server_is_not_sent")
+        + tests(BREAKER, "when_most_requests_fail_the_breaker_opens_and_a_probe_that_is_placed_closes_it"),
     ),
     27: Row(
         "refused, TLS error, expired certificate",
@@ -255,8 +260,13 @@ ROWS: Final[dict[int, Row]] = {
         "a storm of 429 without Retry-After",
         "the agent rests; no attempt is consumed",
         tests(SETTLE, "429_of_one_number_lets_the_agent_go_on_and_of_three_blocks_it")
-        + tests("engine/test_verdict", "an_unnamed_wait_doubles_up_to_an_hour"),
-        "the rate is not halved and recovered additively",
+        + tests("engine/test_verdict", "an_unnamed_wait_doubles_up_to_an_hour")
+        + tests(
+            BREAKER,
+            "a_storm_of_ten_minutes_wastes_little_and_full_speed_is_back_within_a_minute",
+            "the_rate_is_halved_and_grows_back",
+            "while_it_rests_one_probe_goes_out_at_a_time",
+        ),
     ),
     34: Row(
         "Retry-After of 0, −5, 1e9, abc",
@@ -272,9 +282,14 @@ ROWS: Final[dict[int, Row]] = {
         "429 for one number",
         "the others keep their speed",
         tests(RUN, "a_429_waits_as_told_and_costs_no_attempt")
-        + tests(SETTLE, "429_of_one_number_lets_the_agent_go_on_and_of_three_blocks_it"),
+        + tests(SETTLE, "429_of_one_number_lets_the_agent_go_on_and_of_three_blocks_it")
+        + tests(BREAKER, "one_number_that_is_limited_lets_the_others_keep_their_speed"),
     ),
-    37: Row("429 for the address: all agents", "all rest, one probes", missing="each agent rests for itself"),
+    37: Row(
+        "429 for the address: all agents",
+        "all rest, then each probes with one call",
+        tests(BREAKER, "two_agents_refused_at_once_are_refused_for_their_address"),
+    ),
     38: Row(
         "500 though the call was placed",
         "the report closes it and cancels the retry",
@@ -289,8 +304,8 @@ ROWS: Final[dict[int, Row]] = {
     40: Row(
         "a storm of 500",
         "breaker; the unknown are bounded by the lines",
-        tests(GATE, "an_agents_lines_bound_its_campaigns_together"),
-        "no breaker: only the lines bound it",
+        tests(GATE, "an_agents_lines_bound_its_campaigns_together")
+        + tests(BREAKER, "when_most_requests_fail_the_breaker_opens_and_a_probe_that_is_placed_closes_it"),
     ),
     41: Row(
         "502, 503, 504 in HTML, 3xx, oddities",
@@ -363,10 +378,10 @@ ROWS: Final[dict[int, Row]] = {
     ),
     50: Row(
         "no report ever",
-        "unreported at the horizon; the cadence decides",
+        "unreported at the horizon; the cadence decides; its price is told as contingent",
         tests(RESCUE, "a_placed_attempt_without_a_report_follows_the_cadence")
-        + tests(RUN, "a_campaign_with_early_missing_and_reordered_reports_books_what_was_reported"),
-        "its estimate is not held as contingent",
+        + tests(RUN, "a_campaign_with_early_missing_and_reordered_reports_books_what_was_reported")
+        + tests("cli/test_spend", "each_campaign_and_the_suspense_account_are_summed_exactly"),
     ),
     51: Row(
         "a report three days late",
@@ -384,8 +399,13 @@ ROWS: Final[dict[int, Row]] = {
             "engine/test_pulse",
             "a_wait_lasts_longer_by_the_time_that_no_daemon_was_alive",
             "a_wait_that_was_nearly_over_leaves_time_for_redelivery",
+            "while_the_door_is_not_reached_a_living_daemon_lets_no_wait_run",
+        )
+        + tests(
+            "web/test_probe",
+            "a_door_that_no_longer_answers_is_not_reachable_after_a_while_and_is_again",
+            "a_report_says_that_reports_come",
         ),
-        "a daemon that lives while only its door cannot be reached",
     ),
     53: Row(
         "forged, unsigned, another's secret",
@@ -428,8 +448,8 @@ ROWS: Final[dict[int, Row]] = {
             "a_connection_that_says_nothing_is_cut",
             "at_the_cap_who_sent_no_whole_request_makes_room",
             "two_hundred_slow_sockets_make_no_real_report_slow",
+            "five_thousand_idle_sockets_make_no_real_report_slow",
         ),
-        "two hundred sockets, not five thousand",
     ),
     58: Row(
         "a report of an unknown agent or another tool",
@@ -449,9 +469,13 @@ ROWS: Final[dict[int, Row]] = {
     ),
     60: Row(
         "odd or swapped numbers",
-        "normalised; swapped: not ours",
-        tests("calldock/test_report", "a_phone_number_is_put_in_one_form_or_named"),
-        "swapped numbers are unmatched, not recognised",
+        "normalised; swapped: put right where the agent's own number is known, else quarantined",
+        tests("calldock/test_report", "a_phone_number_is_put_in_one_form_or_named")
+        + tests(
+            "engine/test_ladder",
+            "swapped_numbers_are_put_right_where_the_agents_own_number_is_known",
+            "swapped_numbers_that_tell_no_call_are_quarantined_and_their_wish_is_heeded",
+        ),
     ),
     61: Row(
         "the wall clock jumps",
@@ -477,7 +501,15 @@ ROWS: Final[dict[int, Row]] = {
         )
         + tests(GATE, "a_number_of_no_known_zone_is_never_due_and_says_why"),
     ),
-    64: Row("old time zone data", "told at the start", missing="the age of tzdata is not told"),
+    64: Row(
+        "old time zone data",
+        "the newer of machine and package is used; old data is told at the start and by dialer check",
+        tests(
+            "test_timezones",
+            "the_newer_of_machine_and_package_is_used",
+            "data_older_than_eighteen_months_is_told",
+        ),
+    ),
     65: Row(
         "two daemons, one database",
         "the rate is not doubled, nobody is called twice",
@@ -508,8 +540,11 @@ ROWS: Final[dict[int, Row]] = {
     69: Row(
         "a suppression between claim and gate",
         "refused",
-        tests(DATABASE, "row_69_a_suppression_that_commits_while_the_gate_waits_is_obeyed"),
-        "100 rounds; one that commits between gate and request is not called back (2 s at most)",
+        tests(DATABASE, "row_69_a_suppression_that_commits_while_the_gate_waits_is_obeyed")
+        + tests(
+            "engine/test_suppression",
+            "a_suppression_that_was_committed_before_a_gate_is_honoured_in_ten_thousand_races",
+        ),
     ),
     70: Row(
         "a wish not to be called, while another campaign waits with the number",
@@ -566,8 +601,8 @@ ROWS: Final[dict[int, Row]] = {
         "a migration while an old daemon runs",
         "a newer database is refused",
         tests("cli/test_run", "a_database_that_is_newer_is_refused")
-        + tests("database/test_migrations", "a_database_ahead_of_the_files_is_refused"),
-        "at the start only: a running daemon does not look again",
+        + tests("database/test_migrations", "a_database_ahead_of_the_files_is_refused")
+        + tests(RELOAD, "a_daemon_ends_when_a_newer_one_has_moved_the_schema_on"),
     ),
     77: Row(
         "the loop stands still for five seconds",
@@ -608,8 +643,8 @@ ROWS: Final[dict[int, Row]] = {
         "both secrets count during the change",
         tests("calldock/test_signature", "both_secrets_count_during_a_rotation_and_no_other")
         + tests("web/test_wall", "both_secrets_are_taken_during_a_rotation")
-        + tests(RUN, "a_refused_key_pauses_the_agent_and_a_new_key_lets_it_go_on"),
-        "they are read at a restart",
+        + tests(RUN, "a_refused_key_pauses_the_agent_and_a_new_key_lets_it_go_on")
+        + tests(RELOAD, "a_new_secret_and_a_new_key_are_taken_without_a_restart"),
     ),
     83: Row(
         "yesterday's backup is restored",

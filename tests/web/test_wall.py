@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import sys
 import time
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from dialer.calldock.signature import Verifier
 from dialer.web.receiver import Receiver
 from dialer.web.suspects import FORGIVEN, WAITING, Suspects
-from dialer.web.wall import Wall
+from dialer.web.wall import CONNECTIONS, Wall
 from dialer.web.webhook import Authentic, Door, Sender
 
 DEADLINE = 30
@@ -211,6 +212,39 @@ async def test_two_hundred_slow_sockets_make_no_real_report_slow(opening, engine
         assert await engine.pool.fetchval("select count(*) from reports") == 200
         stop.set()
         await asyncio.gather(*slow)
+
+
+FLOOD = """
+import resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+held = []
+for number in range(int(sys.argv[2])):
+    held.append(socket.create_connection(("127.0.0.1", int(sys.argv[1]))))
+    held[-1].sendall(b"POST /webhook HTTP/1.1\\r\\n" * (number % 2))
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+async def test_five_thousand_idle_sockets_make_no_real_report_slow(opening, engine, tools, sign):
+    async with opening(engine) as door:
+        flood = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", FLOOD, str(door.port), "5000",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert flood.stdin is not None
+        assert flood.stdout is not None
+        took, opened = [], asyncio.create_task(flood.stdout.readline())
+        while not opened.done() or len(took) < 100:
+            raw = tools.body(None, call_id=f"conv_{len(took)}")
+            began = time.monotonic()
+            assert (await door.post(raw, sign(raw)))[0] == 200
+            took.append(time.monotonic() - began)
+            assert door.wall.count() <= CONNECTIONS
+        assert opened.result() == b"open\n"
+        assert sorted(took)[int(len(took) * 0.99)] < 1.0, "the 99th percentile"
+        flood.stdin.close()
+        assert await asyncio.wait_for(flood.wait(), DEADLINE) == 0
 
 
 # Bodies that nobody signed.

@@ -8,6 +8,8 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
+from asyncpg import Record
+
 from dialer.database.queries import Connection, load
 from dialer.domain.campaign import Campaign
 from dialer.domain.ids import new_id
@@ -45,6 +47,9 @@ class Account:
     state: str
     spent: Decimal
     reserved: Decimal
+    contingent: Decimal
+    """What the calls may have cost whose report never came: the campaign's price, or its estimate, for each."""
+    unreported: int
     budget: Decimal | None
     attempts: int
     answered: int
@@ -109,22 +114,27 @@ async def learn_prices(conn: Connection, *, least: int, most: int) -> None:
 
 async def accounts(conn: Connection, campaign: str | None = None) -> list[Account]:
     """The account of each campaign, by name, summed from the ledger itself."""
-    return [
-        Account(
-            campaign=row["campaign"],
-            agent=row["agent"],
-            state=row["state"],
-            spent=row["spent"],
-            reserved=row["reserved"],
-            budget=Campaign.model_validate(row["definition"]).budget.credits,
-            attempts=row["attempts"],
-            answered=row["answered"],
-            successes=row["successes"],
-            held=row["held"],
-            held_until=row["held_until"],
-        )
-        async for row in queries.spend_by_campaign(conn, campaign=campaign)
-    ]
+    return [_account(row) async for row in queries.spend_by_campaign(conn, campaign=campaign)]
+
+
+def _account(row: Record) -> Account:
+    budget = Campaign.model_validate(row["definition"]).budget
+    price: Decimal = budget.estimate if row["price"] is None else row["price"]
+    return Account(
+        campaign=row["campaign"],
+        agent=row["agent"],
+        state=row["state"],
+        spent=row["spent"],
+        reserved=row["reserved"],
+        contingent=price * row["unreported"],
+        unreported=row["unreported"],
+        budget=budget.credits,
+        attempts=row["attempts"],
+        answered=row["answered"],
+        successes=row["successes"],
+        held=row["held"],
+        held_until=row["held_until"],
+    )
 
 
 async def suspense(conn: Connection) -> tuple[Decimal, int]:
