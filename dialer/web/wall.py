@@ -70,15 +70,8 @@ class Wall:
                 return refused(refusal)
             if request.match_info.http_exception is not None:
                 raise request.match_info.http_exception
-            try:
-                async with asyncio.timeout(self.body_seconds):
-                    await request.read()
-            except TimeoutError:
-                return refused(408)
-            except web.HTTPRequestEntityTooLarge:
-                return refused(413)
-            except (ValueError, web.RequestPayloadError):
-                return refused(400)
+            if (refusal := await self._read(request)) is not None:
+                return refused(refusal)
             if guard is not None:
                 guard.complete()
             done = await handler(request)
@@ -94,6 +87,19 @@ class Wall:
         finally:
             if guard is not None:
                 guard.answered()
+
+    async def _read(self, request: web.Request) -> int | None:
+        """Take the whole body in; the status for one that cannot be had."""
+        try:
+            async with asyncio.timeout(self.body_seconds):
+                await request.read()
+        except TimeoutError:
+            return 408
+        except web.HTTPRequestEntityTooLarge:
+            return 413
+        except (ValueError, web.RequestPayloadError):
+            return 400
+        return None
 
     def entered(self, guard: "Guard", transport: asyncio.BaseTransport) -> bool:
         """Whether there is room for a connection; who has kept us waiting longest makes it, strangers first."""
