@@ -28,7 +28,7 @@ class Throttle:
     """What the agents met in the last seconds."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._refused: defaultdict[str, deque[tuple[datetime, str]]] = defaultdict(deque)
         self._met: defaultdict[str, deque[tuple[datetime, bool]]] = defaultdict(deque)
 
@@ -45,7 +45,7 @@ class Throttle:
 
     def met(self, agent: str, now: datetime, *, failed: bool) -> str | None:
         """Note how a request ended: why the agent must rest, or None."""
-        limits, recent = self._limits, self._met[agent]
+        limits, recent = self.limits, self._met[agent]
         recent.append((now, failed))
         while recent and recent[0][0] < now - limits.within:
             recent.popleft()
