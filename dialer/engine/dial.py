@@ -7,7 +7,7 @@ stall of the loop cannot turn into a burst.
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -27,6 +27,9 @@ from dialer.engine.wake import Wake
 
 LOOK_AGAIN: Final = timedelta(seconds=5)
 """After so long a loop opens its gate unasked: a wake of another daemon may have been lost."""
+
+LEAD: Final = timedelta(milliseconds=20)
+"""So long before an instant the gate is opened for it, for a gate lasts some milliseconds; nobody is called sooner."""
 
 LONGEST_PAUSE: Final = 5.0
 
@@ -71,27 +74,27 @@ class Dialler:
 
     async def run(self) -> None:
         """Until ``stop``: then what passed the gate is still sent or settled by ``drain``."""
-        name, pause = self._caller.line.name, 0.1
+        name, pause, at = self._caller.line.name, 0.1, None
         while not self._stopping:
             try:
-                passage = await self.once()
+                passage = await self.once(at=at)
             except (*AWAY, *AGAIN) as error:
                 log.warning("gate closed, database away", agent=name, error=type(error).__name__, pause=pause)
                 await self._clock.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+                pause, at = min(pause * 2, LONGEST_PAUSE), None
                 continue
             pause = 0.1
-            await self._rest(passage)
+            at = await self._rest(passage)
 
-    async def once(self, only: UUID | None = None, most: int = MOST) -> Passage:
-        """Open the gate once, and begin to send what passed."""
+    async def once(self, only: UUID | None = None, most: int = MOST, at: datetime | None = None) -> Passage:
+        """Open the gate once, for now or for an instant that is near, and begin to send what passed."""
         left = self._ahead - self._unsent
         if left <= 0:
             # What passed and is late must leave first, or its lateness would never be made up.
             return Passage([], self._clock.now() + AHEAD / 4)
         caller = self._caller
         try:
-            passage = await self._gate.open(caller.line, most=min(most, left), only=only)
+            passage = await self._gate.open(caller.line, most=min(most, left), only=only, at=at)
         except InDoubtError as doubt:
             self._follow(self._disown(doubt.passed))
             raise doubt.error from doubt
@@ -130,13 +133,14 @@ class Dialler:
             # A cancelled request is settled as unknown, or as not sent: wait for that to be written.
             await asyncio.gather(*late, return_exceptions=True)
 
-    async def _rest(self, passage: Passage) -> None:
-        """Until the passage's next instant, or until woken, and never longer than ``LOOK_AGAIN``."""
+    async def _rest(self, passage: Passage) -> datetime | None:
+        """Until just before the passage's next instant, which it returns; None: woken, or ``LOOK_AGAIN`` is over."""
         latest = self._clock.now() + LOOK_AGAIN
         until = latest if passage.again_at is None else min(passage.again_at, latest)
-        while (left := (until - self._clock.now()).total_seconds()) > 0:
+        while (left := (until - LEAD - self._clock.now()).total_seconds()) > 0:
             if await self._wake.wait(self._caller.line.name, left):
-                return
+                return None
+        return until
 
     async def _send(self, passed: Passed, caller: Caller) -> None:
         loop = asyncio.get_running_loop()
@@ -153,8 +157,8 @@ class Dialler:
 
     async def _request(self, passed: Passed, caller: Caller, trace: Trace) -> Answer:
         try:
-            wait = (passed.slot_at - self._clock.now()).total_seconds()
-            if wait > 0:
+            # Again, for a timer may end a little early, and a slot may be the instant at which a window opens.
+            while (wait := (passed.slot_at - self._clock.now()).total_seconds()) > 0:
                 await self._clock.sleep(wait)
             await self._limiter.acquire()
         finally:

@@ -9,7 +9,7 @@ awaited.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -43,8 +43,13 @@ class Gate:
         self.ready: Callable[[], bool] = lambda: True
         """False while reports wait to be read: one may be a wish not to be called."""
 
-    async def open(self, line: Line, *, most: int = MOST, only: UUID | None = None) -> Passage:
-        """Let pass as many due contacts as rules and limits allow; ``only`` one campaign's, if given."""
+    async def open(
+        self, line: Line, *, most: int = MOST, only: UUID | None = None, at: datetime | None = None
+    ) -> Passage:
+        """Let pass as many due contacts as rules and limits allow; ``only`` one campaign's, if given.
+
+        ``at``: an instant that is near. All is decided as of then, and no slot is earlier.
+        """
         if not self.ready():
             return Passage([], self._clock.now() + UNREAD)
         deadline = asyncio.get_running_loop().time() + SEND_WITHIN.total_seconds()
@@ -54,7 +59,7 @@ class Gate:
         async def work(conn: Connection) -> Passage:
             begun.clear()
             locked = await agents.lock(conn, line.name)
-            now = self._clock.now()
+            now = self._clock.now() if at is None else max(self._clock.now(), at)
             if locked.paused:
                 return Passage([], None)
             if locked.blocked_until is not None and locked.blocked_until > now:
