@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dialer.domain.campaign import Campaign, Pack
-from dialer.domain.disposition import FINAL, DispositionRule
+from dialer.domain.disposition import FINAL
 from dialer.domain.errors import ConfigError
 
 Key = tuple[str | int, ...]
@@ -178,6 +178,9 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "decimal_whole_digits": "{value} is too exact; at most 12 digits before the point and 6 after it",
     "int_type": "{value} is not a whole number",
     "bool_type": "{value} is neither true nor false",
+    "path": "{value} is no way into an event; write its keys with dots between, as form_response.hidden.phone",
+    "table": "{value} is no name of a table; write it as leads or crm.leads",
+    "too_short": "is empty; write at least one",
     "dict_type": '{value} is not a table of fields; write when = {{ intent = "not_interested" }}',
 }
 
@@ -188,14 +191,19 @@ def _what(detail: ErrorDetails, key: Key) -> str:
     match detail["type"]:
         case "extra_forbidden":
             return _unknown(key)
+        case "string_pattern_mismatch" if key[0] in ("trigger", "source"):
+            return _SENTENCES["table" if key[-1] == "table" else "path"].format(value=value)
         case "missing":
             return f"is missing; write {_EXAMPLES.get(key[-1], key[-1])}"
         case "value_error":
             return str(detail["ctx"]["error"])
         case "literal_error" | "enum":
             return f"{value} is not known{_choose(str(detail['input']), str(detail['ctx']['expected']))}"
-        case "model_type" | "tuple_type" if key[0] == "disposition":
-            return "is not a list of rules; write [[disposition]] and below it when and is"
+        case "model_type" | "tuple_type" if len(key) < 3 and (model := _LISTS.get(str(key[0]))) is not None:
+            needed = " and ".join(
+                field.alias or name for name, field in model.model_fields.items() if field.is_required()
+            )
+            return f"is not a list of rules; write [[{key[0]}]] and below it {needed}"
         case "model_type":
             return f"is not a section; write [{key[0]}] on a line of its own and its keys below"
         case kind if kind in _SENTENCES:
@@ -204,11 +212,33 @@ def _what(detail: ErrorDetails, key: Key) -> str:
             return f"{value} is refused: {detail['msg'].replace('Input should', 'it must')}"
 
 
+def _section(annotation: object) -> type[BaseModel] | None:
+    """The model of a section: one, several, or one that may be left out."""
+    candidates = (annotation, *get_args(annotation))
+    return next((each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)), None)
+
+
+_SECTIONS: Final = {
+    name: section
+    for name, field in Campaign.model_fields.items()
+    if (section := _section(field.annotation)) is not None
+}
+_LISTS: Final = {
+    name: section
+    for name, section in _SECTIONS.items()
+    if get_origin(Campaign.model_fields[name].annotation) is tuple
+}
+
 _EXAMPLES: Final[Mapping[str | int, str]] = {
     "name": 'name = "summer-promo"',
     "agent": 'agent = "sales", the name of a section [agents.…] of the configuration',
     "when": 'when = { intent = "not_interested" }',
     "is": 'is = "answered"',
+    "source": 'source = "typeform", the name of a section [sources.…] of the configuration',
+    "phone": 'phone = "hidden.phone", the way into the event to the number',
+    "campaign": 'campaign = "reminder", the name of a campaign',
+    "to": 'to = "slack", the name of a section [targets.…] of the configuration',
+    "table": 'table = "public.leads"',
 }
 
 
@@ -220,22 +250,15 @@ def _choose(written: str, expected: str) -> str:
 
 def _unknown(key: Key) -> str:
     *inside, last = key
-    model: type[BaseModel] = Campaign
-    if inside and inside[0] == "disposition":
-        model = DispositionRule
-    elif inside:
-        annotation = Campaign.model_fields[str(inside[0])].annotation
-        assert isinstance(annotation, type), inside
-        model = annotation
+    model = _SECTIONS[str(inside[0])] if inside else Campaign
     known = [field.alias or name for name, field in model.model_fields.items()]
     if inside == ["cadence"] and last in set(FINAL):
         return f"{last} ends the calls to a contact, so it can have no ladder; remove it"
     close = difflib.get_close_matches(str(last), known, n=1)
     if close:
         return f'is an unknown key; did you mean "{close[0]}"?'
-    for name, field in Campaign.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and issubclass(section, BaseModel) and last in section.model_fields:
+    for name, section in _SECTIONS.items():
+        if name not in _LISTS and last in section.model_fields:
             return f"is an unknown key here; it belongs under [{name}]"
     return f"is an unknown key; known are {', '.join(known)}"
 

@@ -30,6 +30,9 @@ POINTS: Final[Mapping[str, str]] = MappingProxyType(
         "apply.written": "reports are stored, applied and booked; nothing is committed",
         "webhook.committed": "the report is committed; 200 has not been sent",
         "rescue.moved": "overdue attempts are moved, their contacts are not; nothing is committed",
+        "hooks.read": "a signed event is read; nothing is kept",
+        "hooks.committed": "the event is kept and obeyed; 200 has not been sent",
+        "outbox.sent": "a target has taken a notice; it is not noted",
         "import.written": "a chunk of a list is inserted; nothing is committed",
         "import.committed": "a chunk is committed; the next one is not begun",
     }

@@ -112,6 +112,13 @@ CREATE TABLE public.campaigns (
     CONSTRAINT held_until_is_of_a_hold CHECK (((held <> ''::text) OR (held_until IS NULL)))
 );
 
+CREATE TABLE public.cancels (
+    campaign_id uuid NOT NULL,
+    key text NOT NULL,
+    event_id uuid NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE public.contacts (
     id uuid NOT NULL,
     campaign_id uuid NOT NULL,
@@ -138,10 +145,16 @@ CREATE TABLE public.contacts (
     consent_source text,
     consent_at timestamp with time zone,
     consent_proof text,
+    event_id uuid,
+    parent_id uuid,
+    depth integer DEFAULT 0 NOT NULL,
+    from_row boolean DEFAULT false NOT NULL,
+    written_at timestamp with time zone,
     CONSTRAINT closed_says_when_and_why CHECK ((((state = 'closed'::text) = (closed_at IS NOT NULL)) AND ((state <> 'closed'::text) OR (reason <> ''::text)))),
     CONSTRAINT consent_has_a_kind CHECK (((consent IS NOT NULL) OR ((consent_source IS NULL) AND (consent_at IS NULL) AND (consent_proof IS NULL)))),
     CONSTRAINT contacts_attempts_check CHECK ((attempts >= 0)),
     CONSTRAINT contacts_consent_check CHECK ((consent = ANY (ARRAY['written'::text, 'express'::text, 'customer'::text, 'inquiry'::text]))),
+    CONSTRAINT contacts_depth_check CHECK ((depth >= 0)),
     CONSTRAINT contacts_disposition_check CHECK ((disposition = ANY (ARRAY['answered'::text, 'voicemail'::text, 'no_answer'::text, 'busy'::text, 'failed'::text, 'invalid_number'::text, 'do_not_call'::text, 'callback_requested'::text, 'no_report'::text]))),
     CONSTRAINT contacts_errors_check CHECK ((errors >= 0)),
     CONSTRAINT contacts_phone_check CHECK (((phone ~ '^\+[1-9][0-9]{1,14}$'::text) OR ((phone ~ '^erased:[0-9a-f]{32}$'::text) AND (state = 'closed'::text) AND (name IS NULL) AND (email IS NULL) AND (metadata = '{}'::jsonb)))),
@@ -158,6 +171,19 @@ CREATE TABLE public.daemons (
     started_at timestamp with time zone NOT NULL,
     seen_at timestamp with time zone NOT NULL,
     left_at timestamp with time zone
+);
+
+CREATE TABLE public.events (
+    id uuid NOT NULL,
+    source text NOT NULL,
+    external_id text NOT NULL,
+    kind text DEFAULT ''::text NOT NULL,
+    data jsonb NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    CONSTRAINT events_state_check CHECK ((state = ANY (ARRAY['taken'::text, 'ignored'::text, 'unmapped'::text]))),
+    CONSTRAINT unmapped_says_why CHECK (((state <> 'unmapped'::text) OR (reason <> ''::text)))
 );
 
 CREATE TABLE public.history (
@@ -237,6 +263,50 @@ CREATE TABLE public.origin (
     CONSTRAINT origin_sole_check CHECK (sole)
 );
 
+CREATE TABLE public.outbox (
+    id uuid NOT NULL,
+    target text NOT NULL,
+    campaign_id uuid NOT NULL,
+    contact_id uuid NOT NULL,
+    attempt_id uuid NOT NULL,
+    rule integer NOT NULL,
+    disposition text NOT NULL,
+    message jsonb NOT NULL,
+    state text NOT NULL,
+    tries integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    detail text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT dead_says_why CHECK (((state <> 'dead'::text) OR (detail <> ''::text))),
+    CONSTRAINT ended_or_waiting CHECK (((state = 'waiting'::text) = (ended_at IS NULL))),
+    CONSTRAINT outbox_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sent'::text, 'dead'::text]))),
+    CONSTRAINT outbox_tries_check CHECK ((tries >= 0))
+)
+WITH (fillfactor='80');
+
+CREATE VIEW public.outcomes AS
+ SELECT c.id AS contact_id,
+    p.name AS campaign,
+    c.key,
+    c.phone,
+    c.name,
+    c.state,
+    c.disposition,
+    c.reason,
+    c.attempts,
+    COALESCE(( SELECT sum(a.credits) AS sum
+           FROM public.attempts a
+          WHERE (a.contact_id = c.id)), (0)::numeric) AS credits,
+    ( SELECT max(a.began_at) AS max
+           FROM public.attempts a
+          WHERE (a.contact_id = c.id)) AS last_call_at,
+    c.due_at,
+    c.created_at,
+    c.closed_at
+   FROM (public.contacts c
+     JOIN public.campaigns p ON ((p.id = c.campaign_id)));
+
 CREATE TABLE public.reports (
     id uuid NOT NULL,
     agent text NOT NULL,
@@ -267,6 +337,29 @@ CREATE TABLE public.schema_migrations (
     checksum text NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT schema_migrations_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE public.source_rejects (
+    campaign_id uuid NOT NULL,
+    key text NOT NULL,
+    reason text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT source_rejects_reason_check CHECK ((reason <> ''::text))
+);
+
+CREATE TABLE public.sources (
+    campaign_id uuid NOT NULL,
+    definition jsonb NOT NULL,
+    next_at timestamp with time zone NOT NULL,
+    mark text[],
+    trail text[],
+    trailed_at timestamp with time zone NOT NULL,
+    before text[],
+    read_at timestamp with time zone,
+    error text DEFAULT ''::text NOT NULL,
+    CONSTRAINT sources_before_check CHECK ((cardinality(before) = 2)),
+    CONSTRAINT sources_mark_check CHECK ((cardinality(mark) = 2)),
+    CONSTRAINT sources_trail_check CHECK ((cardinality(trail) = 2))
 );
 
 CREATE TABLE public.spend (
@@ -330,11 +423,17 @@ ALTER TABLE ONLY public.campaigns
 ALTER TABLE ONLY public.campaigns
     ADD CONSTRAINT campaigns_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.cancels
+    ADD CONSTRAINT cancels_pkey PRIMARY KEY (campaign_id, key);
+
 ALTER TABLE ONLY public.contacts
     ADD CONSTRAINT contacts_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.daemons
     ADD CONSTRAINT daemons_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.history
     ADD CONSTRAINT history_pkey PRIMARY KEY (id);
@@ -357,11 +456,20 @@ ALTER TABLE ONLY public.attempts
 ALTER TABLE ONLY public.origin
     ADD CONSTRAINT origin_pkey PRIMARY KEY (sole);
 
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.reports
     ADD CONSTRAINT reports_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.source_rejects
+    ADD CONSTRAINT source_rejects_pkey PRIMARY KEY (campaign_id, key);
+
+ALTER TABLE ONLY public.sources
+    ADD CONSTRAINT sources_pkey PRIMARY KEY (campaign_id);
 
 ALTER TABLE ONLY public.spend
     ADD CONSTRAINT spend_pkey PRIMARY KEY (campaign_id);
@@ -391,11 +499,23 @@ CREATE INDEX contacts_due ON public.contacts USING btree (campaign_id, due_at, i
 
 CREATE INDEX contacts_expiring ON public.contacts USING btree (expires_at) WHERE ((state = 'waiting'::text) AND (expires_at IS NOT NULL));
 
+CREATE INDEX contacts_of_event ON public.contacts USING btree (event_id) WHERE (event_id IS NOT NULL);
+
+CREATE INDEX contacts_of_rows ON public.contacts USING btree (campaign_id, due_at) WHERE (from_row AND (state = 'waiting'::text));
+
 CREATE UNIQUE INDEX contacts_once ON public.contacts USING btree (campaign_id, key);
 
 CREATE UNIQUE INDEX contacts_open_phone ON public.contacts USING btree (campaign_id, phone) WHERE (state <> 'closed'::text);
 
+CREATE INDEX contacts_that_follow ON public.contacts USING btree (parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE INDEX contacts_to_write ON public.contacts USING btree (campaign_id, id) WHERE (from_row AND (state = 'closed'::text) AND (written_at IS NULL));
+
 CREATE INDEX contacts_waiting_phone ON public.contacts USING btree (phone) WHERE (state = 'waiting'::text);
+
+CREATE INDEX events_by_time ON public.events USING btree (received_at, id);
+
+CREATE UNIQUE INDEX events_once ON public.events USING btree (source, external_id);
 
 CREATE INDEX history_of_campaign ON public.history USING btree (campaign_id, id) WHERE (contact_id IS NULL);
 
@@ -414,6 +534,14 @@ CREATE UNIQUE INDEX one_live_attempt_per_contact ON public.attempts USING btree 
 CREATE UNIQUE INDEX one_live_attempt_per_phone ON public.attempts USING btree (phone) WHERE (state = ANY (ARRAY['dialing'::text, 'placed'::text, 'unknown'::text]));
 
 CREATE UNIQUE INDEX one_report_per_attempt ON public.reports USING btree (attempt_id) WHERE (state = 'applied'::text);
+
+CREATE INDEX outbox_by_time ON public.outbox USING btree (created_at, id);
+
+CREATE INDEX outbox_due ON public.outbox USING btree (due_at) WHERE (state = 'waiting'::text);
+
+CREATE INDEX outbox_in_order ON public.outbox USING btree (contact_id, target, id) WHERE (state = 'waiting'::text);
+
+CREATE UNIQUE INDEX outbox_once ON public.outbox USING btree (attempt_id, rule, disposition);
 
 CREATE UNIQUE INDEX reports_once ON public.reports USING btree (agent, type, key) WHERE (state <> 'revision'::text);
 
@@ -438,8 +566,20 @@ ALTER TABLE ONLY public.attempts
 ALTER TABLE ONLY public.campaign_versions
     ADD CONSTRAINT campaign_versions_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
 
+ALTER TABLE ONLY public.cancels
+    ADD CONSTRAINT cancels_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
+
+ALTER TABLE ONLY public.cancels
+    ADD CONSTRAINT cancels_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.events(id);
+
 ALTER TABLE ONLY public.contacts
     ADD CONSTRAINT contacts_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.events(id);
+
+ALTER TABLE ONLY public.contacts
+    ADD CONSTRAINT contacts_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.contacts(id);
 
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
@@ -449,6 +589,21 @@ ALTER TABLE ONLY public.ledger
 
 ALTER TABLE ONLY public.ledger
     ADD CONSTRAINT ledger_report_id_fkey FOREIGN KEY (report_id) REFERENCES public.reports(id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_attempt_id_fkey FOREIGN KEY (attempt_id) REFERENCES public.attempts(id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
+
+ALTER TABLE ONLY public.outbox
+    ADD CONSTRAINT outbox_contact_id_fkey FOREIGN KEY (contact_id) REFERENCES public.contacts(id);
+
+ALTER TABLE ONLY public.source_rejects
+    ADD CONSTRAINT source_rejects_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
+
+ALTER TABLE ONLY public.sources
+    ADD CONSTRAINT sources_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
 
 ALTER TABLE ONLY public.spend
     ADD CONSTRAINT spend_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);

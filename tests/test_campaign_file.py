@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from dialer.campaign_file import lines, read
 from dialer.domain import duration
-from dialer.domain.campaign import Campaign
+from dialer.domain.campaign import Campaign, FollowUp, Notice, Source, Trigger
 from dialer.domain.disposition import DispositionRule
 from dialer.domain.errors import ConfigError
 from dialer.domain.phone import Phone, normalise
@@ -62,6 +62,12 @@ when = { intent_confidence = ">= high" }
 iss = "busy"
 [[follow_up]]
 after = "1h"
+[[notice]]
+to = "slack"
+txt = "{{ name"
+[[trigger]]
+source = "typeform"
+phone = "hidden phone"
 [pacing]
 calls_per_minute = "many"
 '''
@@ -90,8 +96,11 @@ TOLD = [
     (36, "disposition[2].is", 'is missing; write is = "answered"'),
     (37, "disposition[2].when.intent_confidence", 'write one as ">= 80"'),
     (38, "disposition[2].iss", 'did you mean "is"?'),
-    (39, "follow_up", "is an unknown key; known are name, agent"),
-    (42, "pacing.calls_per_minute", '"many" is not a number'),
+    (39, "follow_up[1].when", 'is missing; write when = { intent = "not_interested" }'),
+    (39, "follow_up[1].campaign", 'is missing; write campaign = "reminder"'),
+    (43, "notice[1].txt", 'did you mean "text"?'),
+    (46, "trigger[1].phone[1]", '"hidden phone" is no way into an event; write its keys with dots'),
+    (48, "pacing.calls_per_minute", '"many" is not a number'),
 ]
 
 
@@ -229,17 +238,28 @@ def test_every_person_of_the_sample_list_can_be_called_and_is_there_once() -> No
     assert len({phone.e164 for phone in phones if isinstance(phone, Phone)}) == len(rows) == 20
 
 
+LISTS: dict[str, type[BaseModel]] = {
+    "disposition": DispositionRule,
+    "trigger": Trigger,
+    "follow_up": FollowUp,
+    "notice": Notice,
+    "source": Source,
+}
+"""The sections that a file may leave out, or have several times."""
+
+
 def keys() -> dict[str, object]:
     """Every key of the model with its default; ... where it must be given."""
     found: dict[str, object] = {}
-    models: list[tuple[str, type[BaseModel]]] = [("", Campaign), ("disposition.", DispositionRule)]
+    models: list[tuple[str, type[BaseModel]]] = [("", Campaign)]
+    models += [(f"{name}.", model) for name, model in LISTS.items()]
     for prefix, model in models:
         for name, field in model.model_fields.items():
             section = field.annotation
             if isinstance(section, type) and issubclass(section, BaseModel):
                 models.append((f"{name}.", section))
-            elif name != "disposition":
-                default = ... if field.is_required() else field.default
+            elif prefix or name not in LISTS:
+                default = ... if field.is_required() else field.get_default(call_default_factory=True)
                 found[f"{prefix}{field.alias or name}"] = default
     return found
 
@@ -255,7 +275,8 @@ def written(default: object) -> str:
         case str():
             return f'`"{default}"`'
         case dict():
-            return "`{ " + ", ".join(f'{key} = "{value}"' for key, value in default.items()) + " }`"
+            pairs = ", ".join(f'{key} = "{value}"' for key, value in default.items())
+            return f"`{{ {pairs} }}`" if pairs else "none"
         case tuple():
             return f"`[{', '.join(written(item).strip('`') for item in default)}]`"
         case _:
@@ -273,9 +294,9 @@ def test_the_manual_explains_every_key_with_its_default_and_no_other() -> None:
 
 def test_every_example_of_the_manual_is_right(tmp_path: Path) -> None:
     examples = re.findall(r"^```toml\n(.*?)^```", MANUAL, re.MULTILINE | re.DOTALL)
-    assert len(examples) == 12
+    assert len(examples) == 16
     for example in examples:
-        head = "" if "name =" in example else 'name = "a"\nagent = "b"\n'
+        head = "" if "agent =" in example else 'name = "a"\nagent = "b"\n'
         (tmp_path / "example.toml").write_text(head + example)
         read(tmp_path / "example.toml")
 

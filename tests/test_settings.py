@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from dialer import shipped
 from dialer.domain.errors import ConfigError
-from dialer.settings import Agent, Mistakes, Settings, SignatureForm, load, unknown_environment
+from dialer.settings import Agent, Mistakes, Settings, SignatureForm, Target, load, unknown_environment
 from dialer.settings.environment import known_environment, table
 from dialer.settings.lines import line_of
 
@@ -276,6 +276,11 @@ SECRET_PLACES = {
     "DIALER_CORRELATION__SECRET": "correlation.secret",
     "DIALER_AGENTS__SALES__API_KEY": "agents.sales.api_key",
     "DIALER_AGENTS__SALES__WEBHOOK_SECRETS": "agents.sales.webhook_secrets",
+    "DIALER_SOURCES__STRIPE__SECRETS": "sources.stripe.secrets",
+    "DIALER_SOURCES__HUBSPOT__TOKENS": "sources.hubspot.tokens",
+    "DIALER_TARGETS__HUBSPOT__TOKEN": "targets.hubspot.token",
+    "DIALER_TARGETS__SLACK__URL": "targets.slack.url",
+    "DIALER_DATABASES__CRM": "databases.crm",
 }
 
 
@@ -302,6 +307,8 @@ def test_no_text_about_settings_holds_a_secret(value: str) -> None:
     assert caught.value.__suppress_context__
     assert "Zq7" not in str(unknown_environment(wrong))
     fine = environ | {
+        "DIALER_DATABASES__CRM": f"postgresql://u:{secret}@h/d",
+        "DIALER_TARGETS__SLACK__URL": f"https://hooks.slack.example/{secret}",
         "DIALER_DATABASE__URL": f"postgresql://u:{secret}@h/d",
         "DIALER_AGENTS__SALES__API_KEY": "Zq7k",
     }
@@ -310,6 +317,8 @@ def test_no_text_about_settings_holds_a_secret(value: str) -> None:
 
 # -- mistyped names of the environment
 
+GIVEN = frozenset({("agents", "SALES"), ("sources", "TYPEFORM"), ("targets", "SLACK"), ("databases", "CRM")})
+
 
 @pytest.mark.parametrize(
     ("name", "near"),
@@ -317,6 +326,8 @@ def test_no_text_about_settings_holds_a_secret(value: str) -> None:
         ("DIALER_DATABASE_URL", "DIALER_DATABASE__URL"),
         ("DIALER_WEBHOK__PORT", "DIALER_WEBHOOK__PORT"),
         ("DIALER_AGENTS__SALES__APIKEY", "DIALER_AGENTS__SALES__API_KEY"),
+        ("DIALER_SOURCES__STRIPE__SECRET", "DIALER_SOURCES__STRIPE__SECRETS"),
+        ("DIALER_TARGETS__SLACK__UROL", "DIALER_TARGETS__SLACK__URL"),
         ("DIALER_SECRET_DIR", "DIALER_SECRETS_DIR"),
         ("dialer_log_level", "DIALER_LOG__LEVEL"),
     ],
@@ -326,7 +337,7 @@ def test_a_name_that_nothing_reads_is_told_with_the_nearest_that_is(name: str, n
 
 
 def test_names_that_are_read_and_those_of_others_are_not_told() -> None:
-    names = [*known_environment(frozenset({"SALES"})), "DIALER_CONSOLE__TOKEN_FILE", "PATH", "DIAL_X"]
+    names = [*known_environment(GIVEN), "DIALER_CONSOLE__TOKEN_FILE", "PATH", "DIAL_X"]
     kubernetes = ["DIALER_SERVICE_HOST", "DIALER_SERVICE_PORT_HTTP", "DIALER_PORT_80_TCP_ADDR", "DIALER_PORT"]
     assert unknown_environment(dict.fromkeys([*names, *kubernetes], "x")) == []
 
@@ -334,7 +345,7 @@ def test_names_that_are_read_and_those_of_others_are_not_told() -> None:
 def test_every_known_name_is_really_read() -> None:
     """A value that fits no setting makes each name say so, or be seen in the settings."""
     unread = []
-    for name in known_environment(frozenset({"SALES"})):
+    for name in known_environment(GIVEN):
         if name in ("DIALER_CONFIG", "DIALER_SECRETS_DIR"):
             continue
         try:
@@ -350,7 +361,8 @@ def test_every_known_name_is_really_read() -> None:
 
 # -- config.example.toml
 
-ACTIVE = re.compile(r"^(# )?([a-z_]+) = (.+)$")
+ACTIVE = re.compile(r"^(# )?([a-z_]+ = .+|\[[a-z.]+\])$")
+PREFIXES = {"agents": "agents.sales", "sources": "sources.NAME", "targets": "targets.NAME"}
 
 
 def example(*, uncommented: bool = False) -> dict[str, Any]:
@@ -366,16 +378,16 @@ def keys(data: Mapping[str, Any]) -> set[str]:
     found = set()
     for key, value in data.items():
         found |= {f"{key}.{inner}" for inner in keys(value)} if isinstance(value, dict) else {key}
-    return found
+    return {re.sub(r"^(sources|targets)\.[a-z]+\.", r"\1.NAME.", each) for each in found}
 
 
 def keys_of_the_model() -> set[str]:
     found = set()
     for name, field in Settings.model_fields.items():
         section = table(field.annotation)
-        prefix = "agents.sales" if section is Agent else name
+        prefix = PREFIXES.get(name, name)
         found |= {f"{prefix}.{key}" for key in section.model_fields} if section else {name}
-    return found
+    return found - {"databases"} | {"databases.crm"}
 
 
 def test_the_example_has_every_key_and_no_other() -> None:
@@ -385,7 +397,9 @@ def test_the_example_has_every_key_and_no_other() -> None:
 def test_the_example_shows_the_defaults_and_comments_out_only_what_has_none() -> None:
     shown = example()
     required = {"agents.sales.agent_id", "agents.sales.api_key", "agents.sales.webhook_secrets"}
-    commented = keys_of_the_model() - keys(shown)
+    linked = re.compile(r"(sources|targets|databases)\.")
+    commented = {key for key in keys_of_the_model() - keys(shown) if not linked.match(key)}
+    assert not any(linked.match(key) for key in keys(shown)), "without them nothing is sent or taken"
     assert commented == {
         "agents.sales.max_live_calls",
         "agents.sales.credits_per_day",
@@ -398,6 +412,42 @@ def test_the_example_shows_the_defaults_and_comments_out_only_what_has_none() ->
     least = {key: agent[key] for key in ("agent_id", "api_key", "webhook_secrets")}
     assert {f"agents.sales.{key}" for key in least} == required
     assert Agent(**agent) == Agent(**least)
+
+
+def test_the_example_of_sources_and_targets_is_right_once_its_secrets_are_filled_in(tmp_path: Path) -> None:
+    text = shipped.file("config.example.toml").read_text(encoding="utf-8")
+    lines = [m[0].removeprefix("# ") if (m := ACTIVE.match(line)) else line for line in text.splitlines()]
+    settings = load(written(tmp_path, "\n".join(lines)), {})
+    assert set(settings.sources) == {"typeform", "stripe", "hubspot", "zapier"}
+    assert set(settings.targets) == {"slack", "hubspot", "warehouse"}
+    shown = {**example(uncommented=True)["targets"]["slack"]}
+    assert Target(**shown) == Target(url=shown["url"]), "what it shows is the default"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "[sources.crm]\ntokens = ['t']",
+            'sources.crm: needs a kind, for its name is none: kind = "generic"',
+        ),
+        ("[sources.stripe]\ntokens = ['t']", "sources.stripe: needs secrets: stripe signs"),
+        ("[sources.typeform]\nsecrets = ['s']\ntokens = ['t']", "sources.typeform: takes secrets only"),
+        ("[sources.typeform]\nkind = 'typeform'", "sources.typeform: has no secret, and anybody could send"),
+        ("[sources.generic]\nsecrets = ['s']", "sources.generic: has a secret that is none of Standard"),
+        ("[sources.generic]\nbasic = ['s']", "sources.generic.basic.0: is a name and a password"),
+        ("[sources.generic]\ntoken = ['s']", "sources.generic.token: unknown key; did you mean tokens?"),
+        ("[targets.slack]", "targets.slack: needs a url that begins with https://"),
+        ("[targets.slack]\nurl = 'http://hooks.slack.com/x'", "targets.slack: needs a url that begins"),
+        ("[targets.hubspot]", "targets.hubspot: needs a token"),
+        ("[targets.crm]\nurl = 'https://a.example/'", "targets.crm: needs a kind, for its name is none"),
+        ("[targets.webhook]\nurl = 'https://a.example/'\nsecret = 'x'", "targets.webhook: has a secret that"),
+        ("[databases]\ncrm = 'mysql://a/b'", "databases.crm: must begin with postgresql://"),
+    ],
+)
+def test_what_is_wrong_with_a_source_or_target_is_told(tmp_path: Path, text: str, told: str) -> None:
+    (sentence,) = mistakes(written(tmp_path, text), {})
+    assert told in sentence
 
 
 def test_the_example_loads_as_it_is() -> None:

@@ -11,14 +11,18 @@ from dialer.cli import (
     call,
     campaign,
     contacts,
+    events,
     export,
     inbox,
+    outbox,
     person,
     review,
     rules,
     run,
+    source,
     spend,
     suppress,
+    trigger,
 )
 from dialer.cli.check import check
 from dialer.cli.demo import demo
@@ -53,6 +57,10 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(agent.app, name="agent")
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(review.app, name="review")
+app.add_typer(events.app, name="events")
+app.add_typer(source.app, name="source")
+app.add_typer(trigger.app, name="trigger")
+app.add_typer(outbox.app, name="outbox")
 app.command()(call.call)
 app.command()(spend.spend)
 app.add_typer(export.app, name="export")

@@ -31,6 +31,7 @@ from dialer.domain.campaign import Campaign, diff
 from dialer.domain.errors import ConfigError
 from dialer.engine import steer
 from dialer.settings import Settings, load
+from dialer.settings.links import missing
 
 app = typer.Typer(help="Campaigns: what is applied, how it stands, and its moves.", no_args_is_help=True)
 
@@ -57,6 +58,7 @@ def read_all(settings: Settings, paths: list[Path]) -> list[CampaignFile]:
             mistakes.append(
                 f"{path}: agent {agent!r} has no section [agents.{agent}] in the settings; known are: {known}"
             )
+        mistakes += [f"{path}: {text}" for text in missing(file.campaign, settings)]
         if name in files:
             mistakes.append(f"{path}: name {name!r} is that of {files[name][0]} too; give each file its own")
         files.setdefault(name, (path, file))
@@ -122,6 +124,7 @@ def plan(
     async def work() -> list[steer.Plan]:
         read = read_all(load(config), [Path(each) for each in what])
         async with opened(config) as session, session.pool.acquire() as conn:
+            await steer.check_sequences(conn, read)
             return [await steer.plan(conn, file) for file in read]
 
     _print_plans(run(work()), as_json)
@@ -137,6 +140,7 @@ def apply(files: Files, config: ConfigOption = None, as_json: JsonOption = False
 
             async def all_of_them(conn: Connection) -> list[steer.Plan]:
                 now = session.clock.now()
+                await steer.check_sequences(conn, read)
                 return [await steer.apply(conn, file, actor=session.actor, now=now) for file in read]
 
             return await changed(session, all_of_them)

@@ -26,6 +26,7 @@ from dialer.database.migrations import status
 from dialer.database.pool import connect
 from dialer.domain.errors import ConfigError, DialerError
 from dialer.settings import Mistakes, Settings, config_path, is_loopback, load, unknown_environment
+from dialer.settings.links import missing
 
 PLACEHOLDER = "replace-with-"
 HEALTH_TIMEOUT = 4.0
@@ -175,6 +176,8 @@ def campaigns(settings: Settings) -> Iterator[Finding]:
             yield error(
                 f'{path}: agent = "{campaign.agent}": the settings have no such agent; they have: {known}'
             )
+        for text in missing(campaign, settings):
+            yield warning(f"{path}: {text}")
         first = names.setdefault(campaign.name, path)
         if first is not path:
             yield error(f'{path}: name = "{campaign.name}": is the name in {first} too; give each its own')

@@ -12,15 +12,25 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dialer.cli import why
-from dialer.cli.session import ConfigOption, JsonOption, Session, opened, print_json, run, stderr, stdout
+from dialer.cli import journey, why
+from dialer.cli.session import (
+    ConfigOption,
+    JsonOption,
+    Session,
+    id_or_phone,
+    opened,
+    print_json,
+    run,
+    stderr,
+    stdout,
+)
 from dialer.database.store import attempts, campaigns, contacts
 from dialer.database.store.campaigns import CampaignRow
 from dialer.database.transaction import transact
 from dialer.domain import duration
 from dialer.domain.contact import ContactState
 from dialer.domain.errors import ConfigError
-from dialer.domain.phone import Phone, PhoneCheck, normalise, region_code
+from dialer.domain.phone import region_code
 from dialer.engine import resolve
 from dialer.intake.importing import Source, Summary, import_file
 
@@ -254,7 +264,7 @@ def callback(
     """Call a waiting contact at a time that the person asked for."""
 
     async def work() -> list[dict[str, Any]]:
-        contact_id, phone = _id_or_phone(contact)
+        contact_id, phone = id_or_phone(contact)
         async with opened(config) as session:
             async with session.pool.acquire() as conn:
                 found = await contacts.find(conn, contact_id=contact_id, phone=phone)
@@ -282,6 +292,9 @@ def callback(
         stdout.print(f"{row['id']} is called at {_cell(row['due_at'])}", markup=False)
 
 
+app.command()(journey.journey)
+
+
 def _when(text: str, now: datetime) -> datetime:
     try:
         return now + duration.read(text)
@@ -299,7 +312,7 @@ def _when(text: str, now: datetime) -> datetime:
 
 
 async def _show(contact: str, config: Path | None) -> list[dict[str, Any]]:
-    contact_id, phone = _id_or_phone(contact)
+    contact_id, phone = id_or_phone(contact)
     async with opened(config) as session, session.pool.acquire() as conn:
         found = await contacts.find(conn, contact_id=contact_id, phone=phone)
         if not found:
@@ -310,16 +323,6 @@ async def _show(contact: str, config: Path | None) -> list[dict[str, Any]]:
             row["attempts_made"] = await attempts.of_contact(conn, row["id"])
             row["history"] = await contacts.history(conn, row["id"])
     return found
-
-
-def _id_or_phone(text: str) -> tuple[UUID | None, str | None]:
-    try:
-        return UUID(text), None
-    except ValueError:
-        phone = normalise(text, check=PhoneCheck.E164, default_region=None)
-    if not isinstance(phone, Phone):
-        raise ConfigError(f"neither an id nor a number with its country code: it {phone.reason}")
-    return None, phone.e164
 
 
 def _tell_contact(row: dict[str, Any]) -> None:

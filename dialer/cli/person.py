@@ -1,5 +1,6 @@
 """``dialer person``: what is held of somebody, and its erasure."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -47,7 +48,7 @@ def erase(
             return await transact(session.pool, lambda conn: person.erase(conn, erasure, session.clock.now()))
 
     done = run(work())
-    told = {"contacts": done.contacts, "attempts": done.attempts, "reports": done.reports}
+    told = asdict(done)
     if as_json:
         print_json(told)
     else:

@@ -31,6 +31,7 @@ from dialer.database.store import campaigns
 from dialer.database.store.campaigns import CampaignRow
 from dialer.database.transaction import transact
 from dialer.domain.errors import ConfigError, DialerError
+from dialer.domain.phone import Phone, PhoneCheck, normalise
 from dialer.log import configure
 from dialer.settings import Settings, load
 
@@ -121,6 +122,17 @@ async def campaign_named(conn: Connection, name: str) -> CampaignRow:
         known = ", ".join(each.name for each in await campaigns.every(conn)) or "none yet"
         raise ConfigError(f"no campaign is named {name!r}; known are: {known}")
     return row
+
+
+def id_or_phone(text: str) -> tuple[UUID | None, str | None]:
+    """The contact's id, or the number, that an argument is. Raises ConfigError for neither."""
+    try:
+        return UUID(text), None
+    except ValueError:
+        phone = normalise(text, check=PhoneCheck.E164, default_region=None)
+    if not isinstance(phone, Phone):
+        raise ConfigError(f"neither an id nor a number with its country code: it {phone.reason}")
+    return None, phone.e164
 
 
 def actor() -> str:

@@ -1,7 +1,7 @@
 """Listens to what other processes change, and wakes the loops."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import asyncpg
 import structlog
@@ -16,11 +16,18 @@ from dialer.scheduler import Scheduler
 LISTEN_AGAIN = 5.0
 """Seconds between tries to listen where Postgres refuses the connection."""
 
+Hears = Mapping[str, Callable[[], None]]
+
 log = structlog.get_logger()
 
 
-async def listen(dsn: str, wake: Wake, scheduler: Scheduler, lost_it: Callable[[], None]) -> None:
-    """Wake the loops when another process has changed something; reconnect, and tell, when the connection is lost."""
+async def listen(
+    dsn: str, wake: Wake, scheduler: Scheduler, lost_it: Callable[[], None], hears: Hears
+) -> None:
+    """Wake the loops when another process has changed something; reconnect when the connection is lost.
+
+    ``lost_it`` hears of that; ``hears`` are called when their word is said.
+    """
     while True:
         lost = asyncio.Event()
         try:
@@ -35,7 +42,7 @@ async def listen(dsn: str, wake: Wake, scheduler: Scheduler, lost_it: Callable[[
             conn.add_termination_listener(lambda *_: lost.set())  # noqa: B023  # gone with this round
             await conn.add_listener(steer.CHANNEL, lambda *heard: changes.put_nowait(str(heard[-1])))  # noqa: B023
             wake.everyone()
-            await _pass_on(changes, lost, wake, scheduler)
+            await _pass_on(changes, lost, wake, scheduler, hears)
         except (*AWAY, asyncpg.PostgresError) as error:
             log.warning("listener lost, will listen again", error=type(error).__name__)
         finally:
@@ -45,11 +52,15 @@ async def listen(dsn: str, wake: Wake, scheduler: Scheduler, lost_it: Callable[[
 
 
 async def _pass_on(
-    changes: asyncio.Queue[str], lost: asyncio.Event, wake: Wake, scheduler: Scheduler
+    changes: asyncio.Queue[str],
+    lost: asyncio.Event,
+    wake: Wake,
+    scheduler: Scheduler,
+    hears: Hears,
 ) -> None:
     ending, passing = (
         asyncio.create_task(lost.wait()),
-        asyncio.create_task(_pass_on_each(changes, wake, scheduler)),
+        asyncio.create_task(_pass_on_each(changes, wake, scheduler, hears)),
     )
     try:
         await asyncio.wait([ending, passing], return_when=asyncio.FIRST_COMPLETED)
@@ -61,8 +72,12 @@ async def _pass_on(
         await asyncio.gather(ending, passing, return_exceptions=True)
 
 
-async def _pass_on_each(changes: asyncio.Queue[str], wake: Wake, scheduler: Scheduler) -> None:
+async def _pass_on_each(changes: asyncio.Queue[str], wake: Wake, scheduler: Scheduler, hears: Hears) -> None:
     while True:
-        if await changes.get() == "campaign":
+        word = await changes.get()
+        if (hear := hears.get(word)) is not None:
+            hear()
+        if word == "campaign":
             await scheduler.look()
-        wake.everyone()
+        if word != "outbox":
+            wake.everyone()

@@ -1,7 +1,8 @@
 """Reload: SIGHUP reads the settings again; what may change while calls run is taken over, all of it or nothing.
 
-Taken over: limits, keys and secrets of the agents at hand, the ceilings of credits, what signs the tokens. The rest
-(addresses, folders, pools, which agents there are) is named in the log and waits for a restart.
+Taken over: limits, keys and secrets of the agents at hand, who may send events and who is told, the ceilings of
+credits, what signs the tokens. The rest (addresses, folders, pools, which agents there are) is named in the log and
+waits for a restart.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import structlog
 from dialer.domain.errors import DialerError
 from dialer.settings import Settings
 
-LIVE = frozenset({"agents", "budget", "correlation"})
+LIVE = frozenset({"agents", "sources", "targets", "budget", "correlation"})
 """Sections whose keys are taken over."""
 
 log = structlog.get_logger()
@@ -37,9 +38,14 @@ class Reload:
         waiting = list(self._waiting(read))
         # An agent that comes or goes waits for a restart; one that stays has its new limits and keys now.
         agents = {name: read.agents.get(name, agent) for name, agent in self._settings.agents.items()}
-        taken = {"agents": agents, "budget": read.budget, "correlation": read.correlation}
-        self._settings = self._settings.model_copy(update=taken)
-        self._adopt(self._settings)
+        taken = {"agents": agents, **{name: getattr(read, name) for name in LIVE - {"agents"}}}
+        settings = self._settings.model_copy(update=taken)
+        try:
+            self._adopt(settings)
+        except DialerError as error:
+            log.error("settings not reloaded, the old ones stay", reason=str(error))  # noqa: TRY400
+            return False
+        self._settings = settings
         log.info("settings reloaded", agents=len(agents))
         if waiting:
             log.warning("settings wait for a restart", keys=waiting)

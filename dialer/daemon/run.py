@@ -20,6 +20,7 @@ from aiohttp import web
 from dialer import shipped, timezones
 from dialer.calldock.client import Client
 from dialer.daemon.identity import sender
+from dialer.daemon.links import Links
 from dialer.daemon.listen import listen
 from dialer.daemon.parts import Parts, database, migrated
 from dialer.daemon.reload import Reload
@@ -34,6 +35,7 @@ from dialer.engine.restore import Restore
 from dialer.scheduler import Scheduler
 from dialer.settings import Settings
 from dialer.web import metrics, probe
+from dialer.web.hooks import Hooks
 from dialer.web.receiver import Receiver
 from dialer.web.spool import Spool
 from dialer.web.wall import Site, Wall, hardened
@@ -147,7 +149,10 @@ class Daemon:
         spool = Spool(settings.state_dir / "spool", settings.webhook.spool_limit)
         spooling = background(stack, spool.batch.run(), spool.batch.close)
         receiver = Receiver(applier, clock, spool)
-        runner, door = await open_door(settings, receiver)
+        links = Links(settings, parts.pool, clock)
+        linking = links.start(stack)
+        links.adopt(settings)
+        runner, door = await open_door(settings, receiver, links.hooks)
         stack.push_async_callback(runner.cleanup)
         # What was spooled is evidence, and may be a wish not to be called: nobody is called before it is read.
         spool.restore()
@@ -159,7 +164,7 @@ class Daemon:
         await restore.watch(parts.marks)
         parts.gate.ready = lambda: receiver.empty() and restore.sure()
         scheduler = Scheduler(parts.pool, clock)
-        listening = asyncio.create_task(listen(dsn, parts.wake, scheduler, restore.doubt))
+        listening = asyncio.create_task(listen(dsn, parts.wake, scheduler, restore.doubt, links.hears))
         stack.callback(listening.cancel)
         settling = background(stack, parts.settler.batch.run(), parts.settler.close)
         sweeps(scheduler, clock, parts, applier, pulse, receiver)
@@ -171,7 +176,7 @@ class Daemon:
         stack.push_async_callback(await metrics.serve(shown, settings.console.host, settings.console.port))
         stack.callback(scheduler.stop)
         await scheduler.start()
-        reloading = asyncio.create_task(self._reload(parts, door))
+        reloading = asyncio.create_task(self._reload(parts, door, links))
         stack.callback(reloading.cancel)
         watching = asyncio.create_task(watch_schema(parts.pool))
         stack.callback(watching.cancel)
@@ -180,7 +185,7 @@ class Daemon:
         log.info("ready", webhook=f"{settings.webhook.host}:{settings.webhook.port}{settings.webhook.path}")
         try:
             await self._until_stopped(
-                [applying, spooling, settling, listening, reloading, watching, *dialling]
+                [applying, spooling, settling, *linking, listening, reloading, watching, *dialling]
             )
         finally:
             for dialler in parts.diallers.values():
@@ -189,10 +194,11 @@ class Daemon:
             grace = settings.shutdown.grace.total_seconds()
             await asyncio.gather(*(dialler.drain(grace) for dialler in parts.diallers.values()))
 
-    async def _reload(self, parts: Parts, door: Door) -> None:
+    async def _reload(self, parts: Parts, door: Door, links: Links) -> None:
         """At each SIGHUP."""
 
         def adopt(settings: Settings) -> None:
+            links.adopt(settings)  # it may refuse an address
             parts.adopt(settings)
             door.adopt([sender(name, agent) for name, agent in settings.agents.items()])
 
@@ -213,11 +219,15 @@ class Daemon:
             raise RuntimeError(f"{task.get_coro()} ended by itself")
 
 
-async def open_door(settings: Settings, receiver: Receiver) -> tuple[web.AppRunner, Door]:
+async def open_door(
+    settings: Settings, receiver: Receiver, hooks: Hooks | None = None
+) -> tuple[web.AppRunner, Door]:
     """Listen for reports. Raises OSError when the port is taken."""
     wall = Wall()
     door = Door([sender(name, agent) for name, agent in settings.agents.items()], receiver)
-    app = application(door, path=settings.webhook.path, body_limit=settings.webhook.body_limit, wall=wall)
+    app = application(
+        door, path=settings.webhook.path, body_limit=settings.webhook.body_limit, wall=wall, hooks=hooks
+    )
     runner = hardened(app, shutdown_timeout=10)
     await runner.setup()
     await Site(runner, wall, settings.webhook.host, settings.webhook.port).start()

@@ -27,6 +27,7 @@ from dialer.domain.window import Whereabouts
 from dialer.engine import suppress
 from dialer.engine.definitions import Definitions
 from dialer.engine.ending import ended, tried
+from dialer.engine.sequel import Ended, follow
 
 PHONE: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 
@@ -103,7 +104,21 @@ class Closer:
         crash.at("close.closed")
         if spared := [item.attempt.contact_id for item in applied if item.attempt.spared]:
             await contacts.count_attempts(conn, spared)
-        await contacts.release(conn, releases, actor="cadence", now=now)
+        closed = set(await contacts.release(conn, releases, actor="cadence", now=now))
+        ends = [
+            Ended(
+                item.attempt.id,
+                item.attempt.contact_id,
+                item.attempt.campaign_id,
+                item.attempt.number,
+                closing.disposition,
+                item.attempt.contact_id in closed,
+                item.credits,
+                item.report.fields,
+            )
+            for item, closing in zip(applied, closings, strict=True)
+        ]
+        await follow(conn, definitions, ends, now)
         if opted_out:
             await opt_out(conn, opted_out, now)
         phones = [item.attempt.phone for item in applied]

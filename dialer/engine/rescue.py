@@ -28,6 +28,7 @@ from dialer.domain.window import Whereabouts
 from dialer.engine.definitions import Definitions
 from dialer.engine.ending import ended, tried
 from dialer.engine.pulse import Pulse
+from dialer.engine.sequel import Ended, follow
 from dialer.engine.wake import Wake
 
 MOST: Final = 500
@@ -184,7 +185,20 @@ class Rescuer:
         released = [release for rescue, release in judged if release is not None and rescue.id in moved]
         woken = {item.agent for item in overdue}
         if released:
-            await contacts.release(conn, released, actor="rescue", now=now)
+            closed = set(await contacts.release(conn, released, actor="rescue", now=now))
+            ends = [
+                Ended(
+                    item.id,
+                    item.contact_id,
+                    item.campaign_id,
+                    item.number,
+                    release.disposition,
+                    item.contact_id in closed,
+                )
+                for item, (rescue, release) in zip(overdue, judged, strict=True)
+                if release is not None and rescue.id in moved and release.disposition is not None
+            ]
+            await follow(conn, definitions, ends, now)
             phones = [item.phone for item, (_, release) in zip(overdue, judged, strict=True) if release]
             woken |= await contacts.wake_number(conn, phones, NUMBER_LIVE, now)
         log.info("rescued", attempts=len(moved))

@@ -37,6 +37,7 @@ from dialer.domain.screening import NUMBER_LIVE
 from dialer.engine import steer
 from dialer.engine.batch import Batch
 from dialer.engine.passage import Passed
+from dialer.engine.sequel import Ended, follow
 from dialer.engine.throttle import Throttle
 from dialer.engine.verdict import Outcome, Verdict, judge, locks
 from dialer.engine.wake import Wake
@@ -95,7 +96,7 @@ class Settler:
         freed = [o.passed.request.phone for o in outcomes if not locks(o.answer)]
 
         async def work(conn: Connection) -> set[str]:
-            await self._record(conn, verdicts, now)
+            await self._record(conn, outcomes, verdicts, now)
             await reports.hasten(conn, [o.passed.request.phone for o in outcomes], now)
             woken = await contacts.wake_number(conn, freed, NUMBER_LIVE, now) if freed else set()
             for conclusion in conclusions:
@@ -110,7 +111,9 @@ class Settler:
             self._wake.agent(agent)
         return [verdict.settlement.state for verdict in verdicts]
 
-    async def _record(self, conn: Connection, verdicts: Sequence[Verdict], now: datetime) -> None:
+    async def _record(
+        self, conn: Connection, outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], now: datetime
+    ) -> None:
         settlements = [verdict.settlement for verdict in verdicts]
         moved = await attempts.settle(conn, settlements, actor="dial", now=now)
         if late := [s for s in settlements if s.id not in moved]:
@@ -118,7 +121,22 @@ class Settler:
             await attempts.note_answers(conn, late)
         released = [v.release for v in verdicts if v.release is not None and v.settlement.id in moved]
         if released:
-            await contacts.release(conn, released, actor="dial", now=now)
+            closed = set(await contacts.release(conn, released, actor="dial", now=now))
+            ends = [
+                Ended(
+                    passed.attempt_id,
+                    passed.contact_id,
+                    passed.campaign_id,
+                    passed.number,
+                    release.disposition,
+                    closed=True,
+                )
+                for passed, release in (
+                    (o.passed, v.release) for o, v in zip(outcomes, verdicts, strict=True)
+                )
+                if release is not None and release.disposition is not None and passed.contact_id in closed
+            ]
+            await follow(conn, {o.passed.campaign_id: o.passed.campaign for o in outcomes}, ends, now)
 
     def _conclude(self, outcomes: Sequence[Outcome], now: datetime) -> list[Conclusion]:
         """What reaches beyond one contact, as writes to be made."""

@@ -4,6 +4,7 @@ Every move is one transaction that locks the campaign, checks the state it leave
 the daemons.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,6 +15,7 @@ import structlog
 from dialer.campaign_file import CampaignFile
 from dialer.database.queries import Connection
 from dialer.database.store import agents, campaigns, contacts
+from dialer.domain import sequence
 from dialer.domain.campaign import MOVES, CampaignState, Change, diff
 from dialer.domain.errors import ConfigError
 from dialer.domain.ids import new_id
@@ -41,6 +43,14 @@ async def plan(conn: Connection, file: CampaignFile) -> Plan:
         return Plan(file.campaign.name, None, 1, [])
     changes = diff(row.definition, file.campaign)
     return Plan(row.name, row.state, row.version + 1 if changes else None, changes)
+
+
+async def check_sequences(conn: Connection, files: Sequence[CampaignFile]) -> None:
+    """Raises ConfigError when the follow-ups of these files would lead to nobody, or for ever in a ring."""
+    links = {row.name: row.definition.follow_up for row in await campaigns.every(conn)}
+    links |= {file.campaign.name: file.campaign.follow_up for file in files}
+    if told := sequence.mistakes(links, [file.campaign.name for file in files]):
+        raise ConfigError("\n".join(told))
 
 
 async def apply(conn: Connection, file: CampaignFile, *, actor: str, now: datetime) -> Plan:
@@ -143,7 +153,8 @@ async def finish(conn: Connection, now: datetime) -> list[str]:
         if wanted is not None and await campaigns.successes(conn, row.id) >= wanted:
             await contacts.close_campaign(conn, row.id, reason="goal reached", actor="dialer", now=now)
             continue
-        if schedule.cron is not None or (schedule.starts is not None and schedule.starts > now):
+        starts_again = schedule.cron is not None or (schedule.starts is not None and schedule.starts > now)
+        if row.definition.lasting or starts_again:
             lasting.append(row.id)
             continue
         await contacts.close_undiallable(conn, row.id, actor="dialer", now=now)

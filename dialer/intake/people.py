@@ -59,11 +59,14 @@ class _Refused(Exception):
     """The row is refused; why and how to mend it."""
 
 
-def judge_with(campaign: Campaign, *, region: str | None, now: datetime) -> Callable[[Raw], Person | Bad]:
-    """What judges the rows of one import. ``region`` replaces the campaign's ``contacts.default_region``."""
+def judge_with(
+    campaign: Campaign, *, region: str | None, now: datetime, asked_at: datetime | None = None
+) -> Callable[[Raw], Person | Bad]:
+    """What judges the rows of one import. ``region`` replaces the campaign's ``contacts.default_region``; ``asked_at``
+    is when to call who says nothing of it: now, or at the next start of a campaign that has some."""
     contacts = campaign.contacts
     default_region = region or contacts.default_region
-    asked_by_default = AWAITS_START if campaign.schedule.cron else now
+    asked_by_default = asked_at or (AWAITS_START if campaign.schedule.cron else now)
 
     def judge(raw: Raw) -> Person | Bad:
         try:

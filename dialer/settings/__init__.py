@@ -5,6 +5,7 @@ Nothing here is mutable, and no text made here holds the value of a secret.
 """
 
 from dialer.settings.environment import unknown_environment
+from dialer.settings.links import EventSource, Target
 from dialer.settings.load import config_path, load
 from dialer.settings.mistakes import Mistakes
 from dialer.settings.model import (
@@ -31,11 +32,13 @@ __all__ = [
     "Console",
     "Correlation",
     "Database",
+    "EventSource",
     "Log",
     "Mistakes",
     "Settings",
     "Shutdown",
     "SignatureForm",
+    "Target",
     "Webhook",
     "config_path",
     "is_loopback",

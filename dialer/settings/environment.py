@@ -7,11 +7,11 @@ So it is looked for here.
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from typing import get_args
+from typing import Final, get_args, get_origin
 
 from pydantic import BaseModel
 
-from dialer.settings.model import Agent, Settings
+from dialer.settings.model import Settings
 
 PREFIX = "DIALER_"
 FILE = "_FILE"
@@ -20,7 +20,14 @@ _CONTROLS = frozenset({"DIALER_CONFIG", "DIALER_SECRETS_DIR"})
 _SERVICE = re.compile(
     r"DIALER_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"
 )
-_AGENT = re.compile(r"DIALER_AGENTS__(?P<name>.+?)(?:__(?P<field>.*))?")
+NAMED: Final = frozenset(
+    field for field, info in Settings.model_fields.items() if get_origin(info.annotation) is dict
+)
+"""Sections whose keys are names that the user gives: agents, and the like."""
+_NAME = re.compile(
+    rf"DIALER_(?P<section>{'|'.join(sorted(NAMED)).upper()})__(?P<name>.+?)(?:__(?P<field>.*))?"
+)
+Given = frozenset[tuple[str, str]]
 
 
 def table(annotation: object) -> type[BaseModel] | None:
@@ -31,17 +38,19 @@ def table(annotation: object) -> type[BaseModel] | None:
     return None
 
 
-def known_environment(agents: frozenset[str] = frozenset({"NAME"})) -> Iterator[str]:
-    """Every name that is read, without its ``_FILE`` twin; ``agents`` are names in upper case."""
+def known_environment(given: Given) -> Iterator[str]:
+    """Every name that is read, without its ``_FILE`` twin; ``given`` are sections, and names in them in upper case."""
     yield from sorted(_CONTROLS)
     for field, info in Settings.model_fields.items():
         name = PREFIX + field.upper()
         yield name
         section = table(info.annotation)
-        if section is Agent:
-            for agent in sorted(agents):
-                yield f"{name}__{agent}"
-                yield from (f"{name}__{agent}__{key.upper()}" for key in Agent.model_fields)
+        if field in NAMED:
+            for own in sorted(own for of, own in given if of == field):
+                yield f"{name}__{own}"
+                yield from (
+                    f"{name}__{own}__{key.upper()}" for key in (section.model_fields if section else ())
+                )
         elif section is not None:
             yield from (f"{name}__{key.upper()}" for key in section.model_fields)
 
@@ -49,8 +58,10 @@ def known_environment(agents: frozenset[str] = frozenset({"NAME"})) -> Iterator[
 def unknown_environment(environ: Mapping[str, str]) -> list[str]:
     """One message for each ``DIALER_`` name that no setting reads, with the nearest one that is read."""
     names = {name: name.upper() for name in environ if name.upper().startswith(PREFIX)}
-    agents = frozenset(found["name"] for name in names.values() if (found := _AGENT.fullmatch(name)))
-    known = set(known_environment(agents))
+    found = (_NAME.fullmatch(name) for name in names.values())
+    known = set(
+        known_environment(frozenset((each["section"].lower(), each["name"]) for each in found if each))
+    )
     messages = []
     for name, upper in sorted(names.items()):
         if upper in known or _SERVICE.fullmatch(upper):

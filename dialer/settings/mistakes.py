@@ -6,12 +6,12 @@ Pydantic's ``input`` is never read, so no value of a secret can get into a sente
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from dialer.domain.errors import ConfigError
-from dialer.settings.environment import table
-from dialer.settings.model import Agent, Settings
+from dialer.settings.environment import NAMED, table
+from dialer.settings.model import Settings
 
 Origin = Callable[[Sequence[str]], str]
 
@@ -26,13 +26,12 @@ class Mistakes(ConfigError):
 
 def _keys_beside(key: Sequence[str]) -> list[str]:
     """The keys that may stand where ``key`` stands."""
-    model: type[BaseModel] = Settings
-    for part in key[:-1]:
-        if model is Settings and part in model.model_fields:
-            model = table(model.model_fields[part].annotation) or model
-        elif model is not Agent:
-            return []
-    return list(model.model_fields)
+    if len(key) == 1:
+        return list(Settings.model_fields)
+    field = Settings.model_fields.get(key[0])
+    section = table(field.annotation) if field is not None else None
+    deep = 3 if key[0] in NAMED else 2
+    return list(section.model_fields) if section is not None and len(key) == deep else []
 
 
 def _unknown(key: Sequence[str]) -> str:

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ByteSize,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationInfo,
@@ -25,9 +23,12 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dialer.domain import duration
+from dialer.settings.links import EventSource, Target, wrong_source, wrong_target
+from dialer.settings.section import Section
 from dialer.settings.values import (
     AgentName,
     BaseUrl,
+    DatabaseUrl,
     FilledSecret,
     Folder,
     HeaderSecret,
@@ -50,12 +51,6 @@ class SignatureForm(StrEnum):
     RAW = "raw"
     NODE = "node"
     PYTHON = "python"
-
-
-class Section(BaseModel):
-    """A table of the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
 class Database(Section):
@@ -171,6 +166,9 @@ class Settings(BaseSettings):
     database: Database = Database()
     calldock: Calldock = Calldock()
     agents: dict[AgentName, Agent] = {}
+    sources: dict[AgentName, EventSource] = {}
+    targets: dict[AgentName, Target] = {}
+    databases: dict[AgentName, DatabaseUrl] = {}
     webhook: Webhook = Webhook()
     console: Console = Console()
     budget: Budget = Budget()
@@ -209,6 +207,12 @@ class Settings(BaseSettings):
             if agent.allow_unsigned and not is_loopback(self.webhook.host):
                 text = 'is for development: it needs [webhook] host = "127.0.0.1"'
                 found.append((("agents", name, "allow_unsigned"), text))
+        for name, source in self.sources.items():
+            if (wrong := wrong_source(name, source)) is not None:
+                found.append((("sources", name), wrong))
+        for name, target in self.targets.items():
+            if (wrong := wrong_target(name, target)) is not None:
+                found.append((("targets", name), wrong))
         if self.database.pool_min > self.database.pool_max:
             found.append((("database", "pool_min"), "must not be above pool_max"))
         if self.webhook.port == self.console.port:

@@ -128,4 +128,9 @@ class Origins:
             line = line_of(self.text, key[:depth])
             if self.path is not None and line is not None:
                 return f"{self.path}:{line}"
+        # A key that is missing beside others of its section.
+        beside = f"{PREFIX}{'__'.join(key[:2])}__".upper()
+        for name in self.environ:
+            if name.upper().startswith(beside):
+                return name
         return os.fspath(self.path) if self.path is not None else "settings"

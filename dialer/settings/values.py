@@ -91,6 +91,7 @@ def _postgres(value: SecretStr) -> SecretStr:
 
 
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
+DatabaseUrl = Annotated[FilledSecret, AfterValidator(_postgres)]
 
 
 def _base(value: str) -> str:

@@ -15,6 +15,8 @@ from dialer import crash
 from dialer.calldock.report import Malformed, Report, parse
 from dialer.calldock.signature import BadSignature, Form, Verified, Verifier
 from dialer.engine.apply import Incoming, Receipt
+from dialer.web.hooks import PATH as HOOKS
+from dialer.web.hooks import Hooks
 from dialer.web.receiver import Kept, Receiver
 from dialer.web.suspects import Suspects
 from dialer.web.wall import Wall, expected, unnamed
@@ -151,8 +153,10 @@ def _read(sender: Sender, body: bytes, form: str) -> Authentic | Malformed:
     return Authentic(sender.name, report, body, form)
 
 
-def application(door: Door, *, path: str, body_limit: int, wall: Wall) -> web.Application:
-    """The aiohttp application: the webhook, and ``/healthz``, which a GET of the webhook is too.
+def application(
+    door: Door, *, path: str, body_limit: int, wall: Wall, hooks: Hooks | None = None
+) -> web.Application:
+    """The aiohttp application: the webhook, ``/healthz``, which a GET of the webhook is too, and the hooks of events.
 
     A longer body is refused with 413.
     """
@@ -162,6 +166,9 @@ def application(door: Door, *, path: str, body_limit: int, wall: Wall) -> web.Ap
     # The way of the reports can be tried without one.
     app.router.add_get(path, healthz)
     app.router.add_get("/healthz", healthz)
+    if hooks is not None:
+        for method in ("POST", "PUT", "GET"):
+            app.router.add_route(method, HOOKS + "/{source}", hooks.handle, expect_handler=expected)
     return app
 
 

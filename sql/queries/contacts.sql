@@ -85,7 +85,8 @@ with released as (
       errors      = r.errors,
       marks       = string_to_array(r.marks, ' '),
       disposition = coalesce(r.disposition, c.disposition),
-      closed_at   = case when c.state = 'closed' then c.closed_at when r.state = 'closed' then :now::timestamptz end
+      closed_at   = case when c.state = 'closed' then c.closed_at when r.state = 'closed' then :now::timestamptz end,
+      written_at  = null
   from unnest(:ids::uuid[], :states::text[], :due_ats::timestamptz[], :reasons::text[], :spared::int[],
               :errors::int[], :marks::text[], :dispositions::text[], :numbers::int[])
        as r(id, state, due_at, reason, spared, errors, marks, disposition, number)

@@ -27,6 +27,19 @@ select h.at, h.actor, h.contact_id, h.attempt_id, h.state, h.reason
 from history h join contacts c on c.id = h.contact_id
 where c.phone = :phone order by h.id;
 
+-- name: person_events(phone, digits)
+-- The events that enrolled it, and those that only name it.
+select e.id, e.source, e.external_id, e.kind, e.received_at, e.state, e.reason, e.data
+from events e
+where e.id in (select c.event_id from contacts c where c.phone = :phone) or position(:digits in e.data::text) > 0
+order by e.received_at, e.id;
+
+-- name: person_notices(phone)
+-- What others were told of it.
+select o.id, o.target, o.contact_id, o.attempt_id, o.state, o.created_at, o.ended_at, o.message
+from outbox o join contacts c on c.id = o.contact_id
+where c.phone = :phone order by o.created_at, o.id;
+
 -- name: lock_person(phone)
 -- The contacts of a number, locked: nobody passes the gate with it meanwhile.
 select c.id from contacts c where c.phone = :phone order by c.id for update;
@@ -51,6 +64,29 @@ select count(*) from gone;
 -- name: erase_attempts(phone, pseudonym)$
 -- The number of its attempts.
 with gone as (update attempts set phone = :pseudonym, detail = '' where phone = :phone returning 1)
+select count(*) from gone;
+
+-- name: erase_events(phone, digits)$
+-- What the events said; the sender's id stays, so that one that comes again is still known.
+with gone as (
+  update events e set data = '{"erased": true}', reason = case when e.reason = '' then '' else 'erased' end
+  where e.id in (select c.event_id from contacts c where c.phone = :phone) or position(:digits in e.data::text) > 0
+  returning 1
+), keys as (
+  delete from cancels n using contacts c where c.phone = :phone and n.campaign_id = c.campaign_id and n.key = c.key
+)
+select count(*) from gone;
+
+-- name: erase_notices(phone, now)$
+-- What others were told, and what they were still to be told.
+with gone as (
+  update outbox o
+  set message = '{"erased": true}', detail = case when o.state = 'sent' then o.detail else 'the person was erased' end,
+      state = case when o.state = 'waiting' then 'dead' else o.state end,
+      ended_at = coalesce(o.ended_at, :now::timestamptz)
+  where o.contact_id in (select c.id from contacts c where c.phone = :phone)
+  returning 1
+)
 select count(*) from gone;
 
 -- name: erase_contacts(phone, pseudonym, actor, now)$

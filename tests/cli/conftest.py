@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ def command(settings_file: Path) -> Iterator[Run]:
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert code is None or result.exit_code == code, result.output
-        assert "hidden" not in result.output
+        assert not re.search(r"hidden(?!\")", result.output), "secrets of the settings are named so"
         assert "Traceback" not in result.output
         return Ran(result.exit_code, result.stdout, result.stderr)
 

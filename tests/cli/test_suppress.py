@@ -80,7 +80,7 @@ async def test_a_person_is_exported_and_erased(command, campaign_file, tmp_path,
     held = json.loads((await command("person", "export", PHONE)).out)
     assert held["contacts"][0]["name"] == "Ada"
     done = (await command("person", "erase", PHONE, "--reason", "asked", "--json")).data
-    assert done == {"contacts": 1, "attempts": 0, "reports": 0}
+    assert done == {"contacts": 1, "attempts": 0, "reports": 0, "events": 0, "notices": 0}
     assert json.loads((await command("person", "export", PHONE)).out)["contacts"] == []
     assert (await command("suppress", "check", PHONE, "--json")).data["suppressions"][0][
         "algorithm"

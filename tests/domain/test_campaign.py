@@ -122,7 +122,27 @@ def test_a_campaign_cannot_be_changed() -> None:
 @pytest.mark.parametrize(
     ("text", "mends"),
     [
-        ("follow_up = 1", ["follow_up: Extra inputs are not permitted"]),
+        ("follow_ups = 1", ["follow_ups: Extra inputs are not permitted"]),
+        ("follow_up = 1", ["follow_up: Input should be a valid tuple"]),
+        ("[[trigger]]\nsource = 'a'\nphone = 'p'\nat = 'x'\ndelay = '1h'", ["leave out one or the other"]),
+        ("[[trigger]]\nsource = 'a'\nphone = 'p'\ncancel_key = 'x'", ['need a "cancel_on"']),
+        (
+            "[[trigger]]\nsource = 'a'\nphone = 'p'\ncancel_on = { b = 1 }\ncancel_key = 'x'",
+            ['say with "key" what that is'],
+        ),
+        ("[[trigger]]\nsource = 'a'\nphone = []", ["at least 1 item"]),
+        ("[[trigger]]\nsource = 'a'\nphone = 'a..b'", ["trigger.0.phone.0: String should match"]),
+        ("[[follow_up]]\nwhen = {}\ncampaign = 'b'", ["follow_up.0.when"]),
+        ("[[follow_up]]\nwhen = { a = 1 }\ncampaign = 'b'\ntimes = 0", ["follow_up.0.times"]),
+        ("[[notice]]\nto = 'slack'\ntext = '{{ name'", ["is no template, line 1"]),
+        ("[[notice]]\nto = 'hubspot'\nobject = 'deals'", ['needs an "id" and "properties"']),
+        ("[[notice]]\nto = 'hubspot'\nid = '1'", ['need an "object"']),
+        ("[source]\ntable = 'a; drop table b'", ["source.table"]),
+        ("[source]\ntable = 'a'\ncolumns = { fone = 'x' }", ["'fone' is unknown; write one of phone"]),
+        (
+            "[source]\ntable = 'a'\nwrite_back = { outcome = 'x' }",
+            ["'outcome' is unknown; write one of disposition"],
+        ),
         ("[cadence]\nanswered = ['1d']", ["cadence.answered: Extra inputs are not permitted"]),
         (
             "[cadence]\nbusy = [600]\nmax_attempts = 0",

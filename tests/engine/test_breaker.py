@@ -144,8 +144,8 @@ async def test_no_report_for_long_rests_the_agent_probes_rarely_and_a_report_end
     await engine.clock.advance(timedelta(minutes=31))
     await looks.look()
     assert (await agent(engine))["reason"].startswith("breaker: no report for ")
-    placed = await play(engine, tools, 1900, lambda each: NotSent("x", late=True), each=30)
-    assert len(placed) <= 4, "a probe each ten minutes"
+    placed = await play(engine, tools, 1900, lambda each: Placed(tools.call_id(each)), each=30)
+    assert 1 <= len(placed) <= 4, "a probe each ten minutes, and one that is placed proves nothing"
     await engine.report(tools.body(passed[0]))
     await looks.look()
     row = await agent(engine)

@@ -89,6 +89,16 @@ async def test_an_agents_day_and_the_day_of_all_are_ceilings_over_campaigns(engi
     assert await dial_and_report(engine, tools, line=care) == 6
 
 
+async def test_two_campaigns_of_one_gate_do_not_spend_the_same_credits(engine, tools):
+    """Each alone could pay all its calls from what is left for the agent; together they could not."""
+    for name in ("one", "two"):
+        await people(engine, await engine.campaign(name), 10)
+    sales = replace(tools.SALES, ceilings=Ceilings(Decimal(2), None, "UTC"))
+    passage = await engine.open(sales)
+    assert len(passage.passed) == 4
+    assert await engine.pool.fetchval("select sum(reserved) from attempts") == 2
+
+
 @pytest.mark.parametrize("cost", [0.5, 0.9])
 async def test_many_gates_at_once_overshoot_by_no_more_than_calls_cost_beyond_what_was_set_aside(
     engine, tools, cost

@@ -24,6 +24,10 @@ ELSEWHERE = {
     "contacts.default_region": "tests/domain/test_phone.py::test_a_number_is_read_however_it_is_written",
     "contacts.expires_after": "tests/intake/test_people.py::"
     "test_expiry_is_the_columns_or_counts_from_when_the_call_is_asked",
+    "trigger": "tests/web/test_hooks.py::test_an_event_enrols_once_however_often_it_is_delivered",
+    "follow_up": "tests/engine/test_sequel.py::test_who_booked_a_meeting_is_called_by_the_reminder_a_day_later",
+    "notice": "tests/engine/test_sequel.py::test_a_notice_is_written_with_the_end_that_it_tells_of",
+    "source": "tests/intake/test_table.py::test_a_row_is_enrolled_and_called",
     "rules.packs": "tests/domain/test_rules.py::test_the_campaigns_window_and_the_packs_must_be_open_at_once",
     "rules.purpose": "tests/domain/test_rules.py::"
     "test_who_has_not_given_the_consent_that_the_purpose_needs_is_listed_and_not_called",

@@ -20,7 +20,7 @@ STATUSES = ["done", "no_answer", "busy", "voicemail", "done", "failed", "done", 
 
 async def prepare(engine):
     """One attempt at each of a few people, dialled and not yet answered; nobody is called again."""
-    await engine.pool.execute(f"truncate {TABLES}")
+    await engine.pool.execute(f"truncate {TABLES} cascade")
     campaign = await engine.campaign(cadence={ladder: [] for ladder in LADDERS})
     passed = {}
     for phone in PHONES:

@@ -142,7 +142,6 @@ ROWS: Final[dict[int, Row]] = {
             "nobody_is_called_again_while_reports_wait_to_be_read",
         )
         + tests(SETTLE, "an_answer_is_written_when_the_database_is_back"),
-        "seconds, not ten minutes",
     ),
     18: Row(
         "the connection is cut during COMMIT",
@@ -481,8 +480,10 @@ ROWS: Final[dict[int, Row]] = {
         "the wall clock jumps",
         "the database's time counts; no burst",
         tests("engine/test_pace", "what_was_not_used_is_not_made_up_for")
-        + tests("test_scheduler", "a_machine_that_slept_for_hours_makes_up_for_what_it_missed"),
-        "no process is run with a clock that jumps",
+        + tests("test_scheduler", "a_machine_that_slept_for_hours_makes_up_for_what_it_missed")
+        + tests(
+            "faults/test_clock", "row_61_a_wall_clock_that_jumps_makes_no_burst_no_pause_and_no_second_call"
+        ),
     ),
     62: Row(
         "the hours of a clock change",

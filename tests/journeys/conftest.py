@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 
 from dialer.simulator import Agent, Scenario, Simulator, read_truth
+from dialer.simulator.time import MachineTime
 
 PATIENCE = 40.0
 """Seconds after which what was awaited will not come."""
@@ -222,12 +223,12 @@ async def open_house(database: str, tmp_path: Path) -> AsyncIterator[Open]:
     """Open a house whose simulator plays a scenario."""
     houses: list[House] = []
 
-    async def opened(scenario: Scenario | None = None) -> House:
+    async def opened(scenario: Scenario | None = None, time: MachineTime | None = None) -> House:
         port = free_port()
         scenario = scenario or Scenario()
         scenario.agents = [Agent(**AGENT, webhook_url=f"http://127.0.0.1:{port}/webhook")]
         truth = tmp_path / "truth.jsonl"
-        simulator = Simulator(scenario, truth)
+        simulator = Simulator(scenario, truth, time)
         url = await simulator.start()
         houses.append(House(tmp_path, database, simulator, truth, url, port))
         return houses[-1]

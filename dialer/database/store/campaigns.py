@@ -72,7 +72,8 @@ class Progress:
     spent: Decimal
 
 
-def _campaign(row: Record) -> CampaignRow:
+def of_row(row: Record) -> CampaignRow:
+    """A campaign from its columns."""
     return CampaignRow(
         id=row["id"],
         name=row["name"],
@@ -94,17 +95,17 @@ async def paused_by_fault(conn: Connection) -> list[dict[str, Any]]:
 async def find(conn: Connection, name: str) -> CampaignRow | None:
     """The campaign of this name."""
     row = await queries.find_campaign(conn, name=name)
-    return _campaign(row) if row else None
+    return of_row(row) if row else None
 
 
 async def get(conn: Connection, ids: Sequence[UUID]) -> list[CampaignRow]:
     """The campaigns with these ids."""
-    return [_campaign(row) async for row in queries.get_campaigns(conn, ids=ids)]
+    return [of_row(row) async for row in queries.get_campaigns(conn, ids=ids)]
 
 
 async def every(conn: Connection) -> list[CampaignRow]:
     """Every campaign, by name."""
-    return [_campaign(row) async for row in queries.list_campaigns(conn)]
+    return [of_row(row) async for row in queries.list_campaigns(conn)]
 
 
 async def hold(

@@ -16,6 +16,7 @@ from pydantic import Field
 from dialer.domain.campaign.fields import WEEKDAYS, Section
 from dialer.domain.campaign.hours import Schedule, Window, minutes, zone_name
 from dialer.domain.campaign.limits import Budget, Caps, Goal, Pacing
+from dialer.domain.campaign.links import FollowUp, Notice, Source, Trigger
 from dialer.domain.campaign.people import Cadence, Contacts, Provider
 from dialer.domain.campaign.rules import Pack, Rules
 from dialer.domain.disposition import DispositionRule
@@ -30,12 +31,16 @@ __all__ = [
     "Caps",
     "Change",
     "Contacts",
+    "FollowUp",
     "Goal",
+    "Notice",
     "Pacing",
     "Pack",
     "Provider",
     "Rules",
     "Schedule",
+    "Source",
+    "Trigger",
     "Window",
     "diff",
     "minutes",
@@ -84,8 +89,17 @@ class Campaign(Section):
     provider: Provider = Provider()
     rules: Rules = Rules()
     disposition: tuple[DispositionRule, ...] = ()
+    trigger: tuple[Trigger, ...] = ()
+    follow_up: tuple[FollowUp, ...] = ()
+    notice: tuple[Notice, ...] = ()
+    source: Source | None = None
     packs: tuple[Pack, ...] = ()
     """The packs that ``rules`` names, as they were when the file was applied; no file can say them."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether contacts come by themselves, so that it never finishes for want of them."""
+        return bool(self.trigger) or self.source is not None
 
     def definition(self) -> dict[str, Any]:
         """The definition with every default, in JSON's own types: what ``campaign_versions`` keeps."""
