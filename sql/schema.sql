@@ -206,6 +206,16 @@ ALTER TABLE public.history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.idempotency (
+    actor text NOT NULL,
+    key text NOT NULL,
+    request bytea NOT NULL,
+    status integer NOT NULL,
+    answer jsonb NOT NULL,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_request_check CHECK ((octet_length(request) = 32))
+);
+
 CREATE TABLE public.imports (
     id uuid NOT NULL,
     campaign_id uuid NOT NULL,
@@ -253,6 +263,17 @@ CREATE TABLE public.lifted (
     lifted_by text NOT NULL,
     why text NOT NULL,
     CONSTRAINT lifted_why_check CHECK ((why <> ''::text))
+);
+
+CREATE TABLE public.links (
+    digest bytea NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT links_digest_check CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT links_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
 );
 
 CREATE TABLE public.origin (
@@ -339,6 +360,17 @@ CREATE TABLE public.schema_migrations (
     CONSTRAINT schema_migrations_version_check CHECK ((version > 0))
 );
 
+CREATE TABLE public.sessions (
+    digest bytea NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    csrf text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT sessions_digest_check CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT sessions_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
+);
+
 CREATE TABLE public.source_rejects (
     campaign_id uuid NOT NULL,
     key text NOT NULL,
@@ -405,6 +437,21 @@ CREATE TABLE public.suppressions (
     CONSTRAINT suppressions_phone_check CHECK ((phone ~ '^\+[1-9][0-9]{1,14}$'::text))
 );
 
+CREATE TABLE public.tokens (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    role text NOT NULL,
+    digest bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone,
+    used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT tokens_digest_check CHECK ((octet_length(digest) = 32)),
+    CONSTRAINT tokens_name_check CHECK ((name <> ''::text)),
+    CONSTRAINT tokens_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
+);
+
 ALTER TABLE ONLY public.agents
     ADD CONSTRAINT agents_pkey PRIMARY KEY (name);
 
@@ -438,6 +485,9 @@ ALTER TABLE ONLY public.events
 ALTER TABLE ONLY public.history
     ADD CONSTRAINT history_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.idempotency
+    ADD CONSTRAINT idempotency_pkey PRIMARY KEY (actor, key);
+
 ALTER TABLE ONLY public.imports
     ADD CONSTRAINT imports_pkey PRIMARY KEY (id);
 
@@ -449,6 +499,9 @@ ALTER TABLE ONLY public.ledger
 
 ALTER TABLE ONLY public.lifted
     ADD CONSTRAINT lifted_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.links
+    ADD CONSTRAINT links_pkey PRIMARY KEY (digest);
 
 ALTER TABLE ONLY public.attempts
     ADD CONSTRAINT number_once UNIQUE (contact_id, number);
@@ -464,6 +517,9 @@ ALTER TABLE ONLY public.reports
 
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY public.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (digest);
 
 ALTER TABLE ONLY public.source_rejects
     ADD CONSTRAINT source_rejects_pkey PRIMARY KEY (campaign_id, key);
@@ -482,6 +538,12 @@ ALTER TABLE ONLY public.starts
 
 ALTER TABLE ONLY public.suppressions
     ADD CONSTRAINT suppressions_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_digest_key UNIQUE (digest);
+
+ALTER TABLE ONLY public.tokens
+    ADD CONSTRAINT tokens_pkey PRIMARY KEY (id);
 
 CREATE INDEX attempts_by_call ON public.attempts USING btree (provider_call_id) WHERE (provider_call_id IS NOT NULL);
 
@@ -521,6 +583,8 @@ CREATE INDEX history_of_campaign ON public.history USING btree (campaign_id, id)
 
 CREATE INDEX history_of_contact ON public.history USING btree (contact_id, id) WHERE (contact_id IS NOT NULL);
 
+CREATE INDEX idempotency_by_time ON public.idempotency USING btree (at);
+
 CREATE UNIQUE INDEX ledger_books_a_report_once ON public.ledger USING btree (report_id) WHERE (kind = 'report'::text);
 
 CREATE INDEX ledger_by_campaign ON public.ledger USING btree (campaign_id, booked_at);
@@ -556,6 +620,8 @@ CREATE INDEX spend_quarters_of_agent ON public.spend_quarters USING btree (agent
 CREATE UNIQUE INDEX suppressed_digest_once ON public.suppressions USING btree (digest, campaign_id) NULLS NOT DISTINCT WHERE (digest IS NOT NULL);
 
 CREATE UNIQUE INDEX suppressed_once ON public.suppressions USING btree (phone, campaign_id) NULLS NOT DISTINCT WHERE (phone IS NOT NULL);
+
+CREATE UNIQUE INDEX tokens_by_name ON public.tokens USING btree (name) WHERE (revoked_at IS NULL);
 
 ALTER TABLE ONLY public.attempts
     ADD CONSTRAINT attempts_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);

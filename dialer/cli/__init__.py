@@ -10,18 +10,21 @@ from dialer.cli import (
     audit,
     call,
     campaign,
+    console,
     contacts,
     events,
     export,
     inbox,
     outbox,
     person,
+    report,
     review,
     rules,
     run,
     source,
     spend,
     suppress,
+    token,
     trigger,
 )
 from dialer.cli.check import check
@@ -61,8 +64,11 @@ app.add_typer(events.app, name="events")
 app.add_typer(source.app, name="source")
 app.add_typer(trigger.app, name="trigger")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(console.app, name="console")
+app.add_typer(token.app, name="token")
 app.command()(call.call)
 app.command()(spend.spend)
+app.command()(report.report)
 app.add_typer(export.app, name="export")
 app.command()(simulator)
 

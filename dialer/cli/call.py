@@ -5,7 +5,6 @@ A running daemon may be faster and make the call; then its attempt is the one th
 """
 
 import asyncio
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +15,6 @@ import typer
 
 from dialer.calldock.client import Client
 from dialer.calldock.report import Malformed, parse
-from dialer.campaign_file import CampaignFile
 from dialer.cli.session import (
     ConfigOption,
     JsonOption,
@@ -30,15 +28,12 @@ from dialer.cli.session import (
 )
 from dialer.daemon import Parts
 from dialer.database.queries import Connection
-from dialer.database.store import agents, attempts, campaigns, contacts, reports
+from dialer.database.store import agents, attempts, contacts, reports
 from dialer.domain.attempt import AttemptState
-from dialer.domain.campaign import Cadence, Campaign, CampaignState, Contacts, Window
 from dialer.domain.contact import ContactState
 from dialer.domain.errors import ConfigError
-from dialer.domain.ids import new_id
 from dialer.domain.phone import BadPhone, Phone, PhoneCheck, normalise
-from dialer.engine import steer
-from dialer.rulebook import packs
+from dialer.engine import by_hand
 
 MARGIN: Final = 5.0
 """Seconds after the last look for a free line; then nobody calls this contact any more."""
@@ -140,7 +135,17 @@ async def _call(
         await parts.enrol()
         if rests := await _rests(session, agent):
             return _nobody(None, rests)
-        enrolled = await _enrol(session, agent, person, any_hour, timedelta(seconds=within + MARGIN))
+        wanted = by_hand.Wanted(
+            agent, person.phone, person.name, person.email, person.metadata, any_hour,
+            timedelta(seconds=within + MARGIN),
+        )  # fmt: skip
+
+        async def enrol(conn: Connection) -> tuple[UUID, UUID] | str:
+            return await by_hand.enrol(
+                conn, wanted, session.settings.campaigns_dir, actor=session.actor, now=session.clock.now()
+            )
+
+        enrolled = await changed(session, enrol)
         if isinstance(enrolled, str):
             return _nobody(None, enrolled)
         campaign_id, contact_id = enrolled
@@ -161,52 +166,6 @@ async def _call(
         await settling
     made = await _made(session, contact_id, timeout, wait)
     return await _told(session, agent, contact_id, made)
-
-
-async def _enrol(
-    session: Session, agent: str, person: Person, any_hour: bool, expires: timedelta
-) -> tuple[UUID, UUID] | str:
-    """One contact in the agent's campaign of calls by hand, which is made when it is missing; or why not."""
-    name = f"by-hand-{agent}" + ("-any-hour" if any_hour else "")
-    campaign = Campaign(
-        name=name,
-        agent=agent,
-        window=Window(always=True) if any_hour else Window(),
-        contacts=Contacts(phone_check=PhoneCheck.E164),
-        cadence=Cadence(max_attempts=1),
-        packs=() if any_hour else tuple(each.pack for each in packs(session.settings.campaigns_dir).values()),
-    )
-
-    async def work(conn: Connection) -> tuple[UUID, UUID] | str:
-        now = session.clock.now()
-        await contacts.close_expired(conn, actor=session.actor, now=now, most=1000)
-        await steer.apply(conn, _by_hand(campaign), actor=session.actor, now=now)
-        row = await campaigns.find(conn, name)
-        assert row is not None
-        if row.state is CampaignState.STOPPED:
-            return f"not called: campaign {name!r} is stopped, and calls by hand are made in it"
-        if row.state is not CampaignState.ACTIVE:
-            await steer.start(conn, name, actor=session.actor, now=now)
-        contact_id = new_id(now)
-        if not await contacts.insert(
-            conn,
-            contact_id=contact_id,
-            campaign_id=row.id,
-            key=str(contact_id),
-            phone=person.phone.e164,
-            name=person.name,
-            email=person.email,
-            metadata=person.metadata,
-            zones=person.phone.zones,
-            region=person.phone.region,
-            asked_at=now,
-            expires_at=now + expires,
-            now=now,
-        ):
-            return f"not called: a call to this number is open; see dialer contacts list --campaign {name}"
-        return row.id, contact_id
-
-    return await changed(session, work)
 
 
 async def _contact(session: Session, contact_id: UUID) -> dict[str, Any]:
@@ -299,9 +258,3 @@ def _nobody(contact_id: UUID | None, reason: str) -> dict[str, Any]:
         "report": None,
         "reason": reason,
     }
-
-
-def _by_hand(campaign: Campaign) -> CampaignFile:
-    """A campaign that no file holds: its source is its definition."""
-    source = json.dumps(campaign.definition(), indent=2)
-    return CampaignFile(campaign, source, hashlib.sha256(source.encode()).hexdigest())

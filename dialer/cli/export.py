@@ -97,7 +97,7 @@ async def _export(
                 case Format.JSONL:
                     sys.stdout.write(json.dumps(row, default=plain, ensure_ascii=False) + "\n")
                 case Format.CSV:
-                    writer.writerow({name: _cell(value) for name, value in row.items()})
+                    writer.writerow({name: cell(value) for name, value in row.items()})
                 case never:
                     assert_never(never)
 
@@ -110,7 +110,7 @@ async def _rows(conn: Connection, page: Page, columns: Sequence[str]) -> AsyncIt
         after = rows[-1]["id"]
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     """A CSV cell; a text that a spreadsheet would take for a formula begins with an apostrophe instead."""
     if value is None:
         return ""

@@ -22,6 +22,8 @@ from dialer.calldock.client import Client
 from dialer.daemon.identity import sender
 from dialer.daemon.links import Links
 from dialer.daemon.listen import listen
+from dialer.daemon.notify import Notifier
+from dialer.daemon.operate import operate
 from dialer.daemon.parts import Parts, database, migrated
 from dialer.daemon.reload import Reload
 from dialer.daemon.sweeps import sweeps
@@ -34,7 +36,7 @@ from dialer.engine.pulse import Pulse
 from dialer.engine.restore import Restore
 from dialer.scheduler import Scheduler
 from dialer.settings import Settings
-from dialer.web import metrics, probe
+from dialer.web import probe
 from dialer.web.hooks import Hooks
 from dialer.web.receiver import Receiver
 from dialer.web.spool import Spool
@@ -170,17 +172,18 @@ class Daemon:
         sweeps(scheduler, clock, parts, applier, pulse, receiver)
         scheduler.every(probe.EVERY, knock.look, "probe")
         scheduler.every(1, lambda: restore.watch(parts.marks), "origin")
-        shown = metrics.Metrics(parts.pool, clock, settings.console.token.get_secret_value())
-        scheduler.every(60, shown.audit, "audit")
-        scheduler.every(5, shown.look, "metrics")
-        stack.push_async_callback(await metrics.serve(shown, settings.console.host, settings.console.port))
+        await operate(stack, scheduler, parts, clock)
         stack.callback(scheduler.stop)
         await scheduler.start()
         reloading = asyncio.create_task(self._reload(parts, door, links))
         stack.callback(reloading.cancel)
         watching = asyncio.create_task(watch_schema(parts.pool))
         stack.callback(watching.cancel)
+        notifier = Notifier()
+        alive = asyncio.create_task(notifier.watch())
+        stack.callback(alive.cancel)
         self.ready.set()
+        notifier.say("READY=1")
         dialling = [asyncio.create_task(dialler.run()) for dialler in parts.diallers.values()]
         log.info("ready", webhook=f"{settings.webhook.host}:{settings.webhook.port}{settings.webhook.path}")
         try:
@@ -188,6 +191,7 @@ class Daemon:
                 [applying, spooling, settling, *linking, listening, reloading, watching, *dialling]
             )
         finally:
+            notifier.say("STOPPING=1")
             for dialler in parts.diallers.values():
                 dialler.stop()
             await asyncio.gather(*dialling, return_exceptions=True)

@@ -151,7 +151,13 @@ async def _steering(conn: Connection, row: CampaignRow, line: Line | None, now: 
     pace = strain.grown(agent.strain.slowed, agent.strain.slowed_at, now)
     values = {"probing": agent.strain.count > 0, "rate": line.calls_per_second * pace}
     said.append(
-        Said("agent rests", "waits" if blocked else "ok", blocked, f"the agent rests: {agent.reason}", values)
+        Said(
+            "agent rests",
+            "waits" if blocked else "ok",
+            blocked,
+            f"the agent rests: {agent.reason}" if blocked else "",
+            values,
+        )
     )
     active = next((each for each in await campaigns.survey(conn, row.agent, now) if each.id == row.id), None)
     if active is not None:

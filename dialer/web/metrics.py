@@ -5,14 +5,14 @@ No label names a person, a number or a key.
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from dialer.database.store import agents
+from dialer.database.store import agents, campaigns, outbox, reports
+from dialer.database.store.reports import ReportState
 from dialer.domain import strain
 from dialer.domain.clock import Clock
 from dialer.engine.audit import MEANINGS, Finding, look
@@ -52,9 +52,27 @@ class Metrics:
             ["agent"],
             registry=self.registry,
         )
+        self._live = self._of_campaign("live_calls", "Calls that may still be on the phone.")
+        self._due = self._of_campaign(
+            "due_contacts", "Contacts that are due and not called yet; 1000: or more."
+        )
+        self._late = self._of_campaign("lateness_seconds", "How long the first of them has been due.")
+        self._spent = self._of_campaign("spent_credits", "What its calls have cost.")
+        self._notices = Gauge(
+            "dialer_notices",
+            "Notices that wait, and those that nobody took.",
+            ["state"],
+            registry=self.registry,
+        )
+        self._reports = Gauge(
+            "dialer_reports_waiting", "Reports that wait for a person.", ["state"], registry=self.registry
+        )
         for invariant in MEANINGS:
             # Not 0: nobody has looked.
             self._faults.labels(invariant.value).set(float("nan"))
+
+    def _of_campaign(self, name: str, text: str) -> Gauge:
+        return Gauge(f"dialer_campaign_{name}", text, ["campaign"], registry=self.registry)
 
     async def audit(self) -> list[Finding]:
         """Look at every invariant, and show what was found; a fault is an error in the log too."""
@@ -80,10 +98,24 @@ class Metrics:
         return findings
 
     async def look(self) -> None:
-        """Show how the agents are."""
+        """Show how agents and campaigns are, and what waits for a person."""
+        now = self._clock.now()
         async with self._pool.acquire() as conn:
             rows = await agents.every(conn)
-        now = self._clock.now()
+            standing = await campaigns.gauges(conn, now)
+            notices, inbox = await outbox.open_states(conn), await reports.counts(conn)
+        for gauge in (self._live, self._due, self._late, self._spent):
+            gauge.clear()
+        for each in standing:
+            self._live.labels(each["name"]).set(each["live"])
+            self._due.labels(each["name"]).set(each["number"])
+            late = (now - each["first"]).total_seconds() if each["first"] else 0
+            self._late.labels(each["name"]).set(late)
+            self._spent.labels(each["name"]).set(each["spent"])
+        for state in ("waiting", "dead"):
+            self._notices.labels(state).set(notices.get(state, 0))
+        for waiting in (ReportState.UNMATCHED, ReportState.QUARANTINED):
+            self._reports.labels(waiting.value).set(inbox.get(waiting, 0))
         for row in rows:
             blocked = row.blocked_until is not None and row.blocked_until > now
             self._resting.labels(row.name).set(row.state == "paused" or blocked)
@@ -97,21 +129,3 @@ class Metrics:
         return web.Response(
             body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
-
-
-def application(metrics: Metrics) -> web.Application:
-    """The aiohttp application: ``/metrics`` and nothing else."""
-    app = web.Application()
-    app.router.add_get("/metrics", metrics.handle)
-    return app
-
-
-async def serve(metrics: Metrics, host: str, port: int) -> Callable[[], Awaitable[None]]:
-    """Listen; what ends it is returned. A port that is taken is a warning: calls do not hang on metrics."""
-    runner = web.AppRunner(application(metrics), access_log=None, shutdown_timeout=1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port, reuse_address=True).start()
-    except OSError as error:
-        log.warning("metrics are not served", reason=f"[console] {host}:{port}: {error.strerror}")
-    return runner.cleanup

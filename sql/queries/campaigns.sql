@@ -193,3 +193,22 @@ left join lateral (
 left join spend s on s.campaign_id = c.id
 where :names::text[] is null or c.name = any(:names::text[])
 order by c.name;
+
+-- name: pulse()$
+-- What differs once anything has happened: every change of state is said.
+select max(h.id) from history h;
+
+-- name: gauges(now)
+-- Of each campaign that calls: live calls, who is due by now and since when the first, and what is spent.
+select p.name, due.first, due.number, live.number as live, coalesce(s.spent, 0) as spent
+from campaigns p
+left join spend s on s.campaign_id = p.id
+cross join lateral (
+  select min(d.due_at) as first, count(*) as number
+  from (select c.due_at from contacts c where c.campaign_id = p.id and c.state = 'waiting' and c.due_at <= :now
+        order by c.due_at limit 1000) d
+) due
+cross join lateral (
+  select count(*) as number from attempts a where a.campaign_id = p.id and a.state in ('dialing', 'placed', 'unknown')
+) live
+where p.state in ('active', 'paused') order by p.name;

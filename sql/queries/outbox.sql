@@ -54,6 +54,10 @@ select o.id, o.target, p.name as campaign, o.contact_id, o.attempt_id, o.message
        o.created_at, o.ended_at
 from outbox o join campaigns p on p.id = o.campaign_id where o.id = :id;
 
+-- name: count_dead()$
+-- Notices that nobody took.
+select count(*) from outbox where state = 'dead';
+
 -- name: contact_notices(contact)
 -- What was told of a contact.
 select o.id, o.target, o.attempt_id, o.disposition, o.state, o.tries, o.detail, o.created_at, o.ended_at
@@ -64,3 +68,7 @@ from outbox o where o.contact_id = :contact order by o.id;
 update outbox set state = 'waiting', due_at = :now, tries = 0, ended_at = null
 where state = 'dead' and (:ids::uuid[] is null or id = any(:ids))
 returning id;
+
+-- name: count_states()
+-- How many notices wait, and how many nobody took.
+select state, count(*) as number from outbox where state in ('waiting', 'dead') group by state;

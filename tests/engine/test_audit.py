@@ -14,7 +14,8 @@ from dialer.calldock.messages import NotSent, Placed, ServerError, Throttled, Un
 from dialer.domain.attempt import AttemptState
 from dialer.engine import steer
 from dialer.engine.audit import MEANINGS, look
-from dialer.web.metrics import Metrics, application, serve
+from dialer.web.metrics import Metrics
+from dialer.web.operators import application, serve
 
 SECTIONS = {
     "cadence": {"max_attempts": 3, "no_answer": ["1m"] * 3, "no_report": ["1m"] * 3},
@@ -326,6 +327,6 @@ async def test_a_port_that_is_taken_keeps_no_daemon_from_calling(engine):
         held.bind(("127.0.0.1", 0))
         held.listen()
         with structlog.testing.capture_logs() as logs:
-            end = await serve(Metrics(engine.pool, engine.clock), *held.getsockname())
+            end = await serve(application(Metrics(engine.pool, engine.clock)), *held.getsockname())
         await end()
     assert [line["event"] for line in logs] == ["metrics are not served"]

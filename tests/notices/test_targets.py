@@ -24,7 +24,6 @@ from dialer.notices.slack import Slack, payload
 from dialer.notices.target import Never, Sent, retry_after
 from dialer.notices.webhook import Webhook
 
-NOW = datetime.now(UTC)
 NOTICE = UUID("019e830e-1a00-7c8b-9a9f-ab6783fe5e01")
 SECRET = "whsec_" + base64.b64encode(b"a long enough secret").decode()
 
@@ -78,9 +77,9 @@ def test_slacks_own_library_takes_every_message(text: str) -> None:
 
 
 async def test_slack_gets_one_post(world: Any, session: aiohttp.ClientSession) -> None:
-    assert await Slack(f"{world.url}/services/T/B/x").send(session, NOTICE, message(), NOW) == Sent(
-        "HTTP 200"
-    )
+    assert await Slack(f"{world.url}/services/T/B/x").send(
+        session, NOTICE, message(), datetime.now(UTC)
+    ) == Sent("HTTP 200")
     ((request, body),) = world.told
     assert (request.method, request.path, request.content_type) == (
         "POST",
@@ -96,11 +95,11 @@ async def test_slack_gets_one_post(world: Any, session: aiohttp.ClientSession) -
 
 async def test_hubspot_gets_what_its_own_client_sends(world: Any, session: aiohttp.ClientSession) -> None:
     said = {"object": "deals", "id": "9087123", "id_property": None, "properties": {"dealstage": "closedwon"}}
-    assert await HubSpot("pat-token", world.url).send(session, NOTICE, message(**said), NOW) == Sent(
-        "HTTP 200"
-    )
+    assert await HubSpot("pat-token", world.url).send(
+        session, NOTICE, message(**said), datetime.now(UTC)
+    ) == Sent("HTTP 200")
     said |= {"id_property": "order/no"} | {"id": "A 1/2"}
-    await HubSpot("pat-token", world.url).send(session, NOTICE, message(**said), NOW)
+    await HubSpot("pat-token", world.url).send(session, NOTICE, message(**said), datetime.now(UTC))
     client = hubspot.Client.create(access_token="pat-token")
     api = client.crm.deals.basic_api
     api.api_client.configuration.host = world.url
@@ -125,7 +124,9 @@ async def test_hubspot_gets_what_its_own_client_sends(world: Any, session: aioht
 async def test_a_notice_that_names_no_object_is_never_sent_to_hubspot(
     world: Any, session: aiohttp.ClientSession
 ) -> None:
-    assert isinstance(await HubSpot("t", world.url).send(session, NOTICE, message(), NOW), Never)
+    assert isinstance(
+        await HubSpot("t", world.url).send(session, NOTICE, message(), datetime.now(UTC)), Never
+    )
     assert world.told == []
 
 
@@ -135,7 +136,7 @@ async def test_a_notice_that_names_no_object_is_never_sent_to_hubspot(
 async def test_a_webhook_is_verified_by_the_standards_own_library(
     world: Any, session: aiohttp.ClientSession
 ) -> None:
-    await Webhook(f"{world.url}/calls", SECRET).send(session, NOTICE, message("Zoë ✓"), NOW)
+    await Webhook(f"{world.url}/calls", SECRET).send(session, NOTICE, message("Zoë ✓"), datetime.now(UTC))
     ((request, body),) = world.told
     said = Standard(SECRET).verify(body, dict(request.headers))
     assert said["type"] == "call.ended"
@@ -147,7 +148,7 @@ async def test_a_webhook_is_verified_by_the_standards_own_library(
 
 
 async def test_without_a_secret_it_is_not_signed(world: Any, session: aiohttp.ClientSession) -> None:
-    await Webhook(f"{world.url}/calls").send(session, NOTICE, message(), NOW)
+    await Webhook(f"{world.url}/calls").send(session, NOTICE, message(), datetime.now(UTC))
     assert "webhook-signature" not in world.told[0][0].headers
 
 

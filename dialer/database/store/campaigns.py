@@ -276,3 +276,13 @@ async def counts(conn: Connection, campaign_id: UUID) -> list[tuple[str, str | N
     """Contacts of a campaign by state, disposition and reason."""
     rows = queries.campaign_counts(conn, campaign_id=campaign_id)
     return [(row["state"], row["disposition"], row["reason"], row["contacts"]) async for row in rows]
+
+
+async def pulse(conn: Connection) -> int:
+    """What differs once anything has happened."""
+    return await queries.pulse(conn) or 0
+
+
+async def gauges(conn: Connection, now: datetime) -> list[dict[str, Any]]:
+    """How each campaign that calls stands, as columns by name; who is due is counted to a thousand."""
+    return [dict(row) async for row in queries.gauges(conn, now=now)]

@@ -1,0 +1,87 @@
+"""Agents: how they are, and what was learned of them."""
+
+from decimal import Decimal
+
+from dialer.database.queries import Connection
+from dialer.database.store import agents, reports
+from dialer.domain import strain
+from dialer.engine import steer
+from dialer.web.api.access import Role
+from dialer.web.api.operation import Call, Instant, Operation, Told, missing
+
+
+class Agent(Told):
+    """``pace``: the part of its rate at which it calls; ``signature_form``: how its last report was signed."""
+
+    name: str
+    state: str
+    reason: str
+    rests_until: Instant
+    probing: bool
+    pace: Decimal
+    signature_form: str | None
+
+
+class Agents(Told):
+    """All agents, by name."""
+
+    items: list[Agent]
+
+
+async def listing(call: Call) -> Agents:
+    """All agents."""
+    async with call.parts.pool.acquire() as conn:
+        return Agents(items=await _all(conn, call))
+
+
+async def resume(call: Call) -> Agent:
+    """Ring again for an agent that was paused."""
+    name = call.path["agent"]
+
+    async def work(conn: Connection) -> Agent:
+        if all(row.name != name for row in await agents.every(conn)):
+            raise missing("agent", name)
+        await agents.resume(conn, name, call.now)
+        await steer.notify(conn, "agent")
+        return next(each for each in await _all(conn, call) if each.name == name)
+
+    return await call.transact(work)
+
+
+async def _all(conn: Connection, call: Call) -> list[Agent]:
+    forms = await reports.last_forms(conn)
+    return [
+        Agent(
+            name=row.name,
+            state=row.state,
+            reason=row.reason,
+            rests_until=row.blocked_until,
+            probing=row.strain.count > 0,
+            pace=strain.grown(row.strain.slowed, row.strain.slowed_at, call.now),
+            signature_form=forms.get(row.name),
+        )
+        for row in await agents.every(conn)
+    ]
+
+
+OPERATIONS = (
+    Operation(
+        "list_agents",
+        "GET",
+        "/agents",
+        Role.VIEWER,
+        "All agents, and what was learned of them",
+        listing,
+        Agents,
+    ),
+    Operation(
+        "resume_agent",
+        "POST",
+        "/agents/{agent}/resume",
+        Role.OPERATOR,
+        "Ring again for a paused agent",
+        resume,
+        Agent,
+        parameters={"agent": "name"},
+    ),
+)

@@ -1,0 +1,141 @@
+"""Campaigns: how they stand, and their moves."""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+from pydantic import Field
+
+from dialer.database.queries import Connection
+from dialer.database.store import campaigns
+from dialer.engine import steer
+from dialer.web.api.access import Role
+from dialer.web.api.operation import Asked, Call, Instant, Operation, Told, missing
+
+
+class Campaign(Told):
+    """A campaign, and its contacts by state."""
+
+    name: str
+    agent: str
+    state: str
+    reason: str
+    version: int
+    waiting: int
+    calling: int
+    closed: int
+    next_due: Instant
+    spent: Decimal
+
+
+class Campaigns(Told):
+    """All campaigns, by name."""
+
+    items: list[Campaign]
+
+
+class Count(Told):
+    """How many contacts stand so, and why."""
+
+    state: str
+    disposition: str | None
+    reason: str
+    contacts: int
+
+
+class WholeCampaign(Campaign):
+    """A campaign with its definition in force, every default said, and its contacts by what became of them."""
+
+    counts: list[Count]
+    definition: dict[str, Any]
+
+
+class AskMove(Asked):
+    """Why, for the history."""
+
+    reason: str = Field(default="", max_length=500)
+
+
+async def listing(call: Call) -> Campaigns:
+    """All campaigns."""
+    async with call.parts.pool.acquire() as conn:
+        return Campaigns(items=[Campaign.model_validate(row) for row in await campaigns.progress(conn)])
+
+
+async def show(call: Call) -> WholeCampaign:
+    """One campaign."""
+    async with call.parts.pool.acquire() as conn:
+        return await _shown(conn, call.path["campaign"])
+
+
+async def _shown(conn: Connection, name: str) -> WholeCampaign:
+    row = await campaigns.find(conn, name)
+    if row is None:
+        raise missing("campaign", name)
+    (progress,) = await campaigns.progress(conn, [name])
+    return WholeCampaign(
+        **Campaign.model_validate(progress).model_dump(),
+        counts=[
+            Count(state=state, disposition=disposition, reason=reason, contacts=number)
+            for state, disposition, reason, number in await campaigns.counts(conn, row.id)
+        ],
+        definition=row.definition.definition(),
+    )
+
+
+def _move(
+    verb: Callable[..., Awaitable[object]], *, says_why: bool = False
+) -> Callable[[Call], Awaitable[WholeCampaign]]:
+    async def move(call: Call) -> WholeCampaign:
+        name = call.path["campaign"]
+
+        async def work(conn: Connection) -> WholeCampaign:
+            if await campaigns.find(conn, name) is None:
+                raise missing("campaign", name)
+            why = {"reason": call.body.reason} if says_why and call.body.reason else {}
+            await verb(conn, name, actor=call.actor, now=call.now, **why)
+            return await _shown(conn, name)
+
+        return await call.transact(work)
+
+    return move
+
+
+def _moves() -> tuple[Operation, ...]:
+    said = (
+        ("start", steer.start, "Begin to call: draft, paused or finished becomes active"),
+        ("pause", steer.pause, "Begin no further call; live ones are still booked"),
+        ("resume", steer.resume, "Go on with a paused campaign"),
+        ("stop", steer.stop, "The end: close every contact that waits; it cannot be started again"),
+    )
+    return tuple(
+        Operation(
+            f"{name}_campaign",
+            "POST",
+            f"/campaigns/{{campaign}}/{name}",
+            Role.OPERATOR,
+            summary,
+            _move(verb, says_why=name == "pause"),
+            WholeCampaign,
+            body=AskMove,
+            problems=frozenset({409}),
+            parameters={"campaign": "name"},
+        )
+        for name, verb, summary in said
+    )
+
+
+OPERATIONS = (
+    Operation("list_campaigns", "GET", "/campaigns", Role.VIEWER, "All campaigns", listing, Campaigns),
+    Operation(
+        "get_campaign",
+        "GET",
+        "/campaigns/{campaign}",
+        Role.VIEWER,
+        "One campaign with its definition in force",
+        show,
+        WholeCampaign,
+        parameters={"campaign": "name"},
+    ),
+    *_moves(),
+)

@@ -1,0 +1,206 @@
+"""Events of other systems, and notices to them."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from dialer.database.queries import Connection
+from dialer.database.store import events, outbox
+from dialer.engine import steer
+from dialer.intake.triggers import Came, obey, plain
+from dialer.web.api.access import Role
+from dialer.web.api.operation import Asked, Call, Instant, Limit, Operation, Told, missing
+
+
+class Event(Told):
+    """What another system told of, and what came of it."""
+
+    id: UUID
+    source: str
+    external_id: str
+    kind: str
+    received_at: datetime
+    state: str
+    reason: str
+
+
+class Events(Told):
+    """The latest events."""
+
+    items: list[Event]
+
+
+class WholeEvent(Event):
+    """An event as it was read."""
+
+    data: Any
+
+
+class AskEvents(Asked):
+    """Which of the latest."""
+
+    source: str | None = Field(default=None, max_length=100)
+    state: Literal["taken", "ignored", "unmapped"] | None = None
+    limit: Limit = 100
+
+
+class Act(Told):
+    """What a campaign made of an event."""
+
+    campaign: str
+    act: str
+    why: str
+
+
+class Acts(Told):
+    """What campaigns made of an event."""
+
+    items: list[Act]
+
+
+class Notice(Told):
+    """What a target is told, and what it said last."""
+
+    id: UUID
+    target: str
+    campaign: str
+    contact_id: UUID
+    state: str
+    tries: int
+    due_at: Instant
+    detail: str
+    created_at: datetime
+    ended_at: Instant
+
+
+class Notices(Told):
+    """The latest notices."""
+
+    items: list[Notice]
+
+
+class AskNotices(Asked):
+    """Which of the latest."""
+
+    target: str | None = Field(default=None, max_length=100)
+    state: Literal["waiting", "sent", "dead"] | None = None
+    limit: Limit = 100
+
+
+class Replayed(Told):
+    """How many wait to be sent again."""
+
+    replayed: int
+
+
+async def listing(call: Call) -> Events:
+    """The latest events."""
+    asked: AskEvents = call.query
+    async with call.parts.pool.acquire() as conn:
+        rows = await events.latest(conn, plain(asked.source), asked.state, asked.limit)
+    return Events(items=[Event.model_validate(row) for row in rows])
+
+
+async def show(call: Call) -> WholeEvent:
+    """One event."""
+    async with call.parts.pool.acquire() as conn:
+        return WholeEvent.model_validate(await _known(conn, call))
+
+
+async def replay(call: Call) -> Acts:
+    """Obey an event once more; nobody is enrolled twice."""
+
+    async def work(conn: Connection) -> Acts:
+        row = await _known(conn, call)
+        came = Came(row.source, row.external_id, row.kind, row.data)
+        return Acts(
+            items=[Act.model_validate(each) for each in await obey(conn, row.id, came, row.received_at)]
+        )
+
+    return await call.transact(work)
+
+
+async def notices(call: Call) -> Notices:
+    """The latest notices."""
+    asked: AskNotices = call.query
+    async with call.parts.pool.acquire() as conn:
+        rows = await outbox.latest(conn, asked.state, plain(asked.target), asked.limit)
+    return Notices(items=[Notice.model_validate(row) for row in rows])
+
+
+async def send_again(call: Call) -> Replayed:
+    """Send a dead notice again."""
+    notice = _id(call, "notice")
+
+    async def work(conn: Connection) -> Replayed:
+        if await outbox.get(conn, notice) is None:
+            raise missing("notice", notice)
+        done = await outbox.replay(conn, [notice], call.now)
+        await steer.notify(conn, "outbox")
+        return Replayed(replayed=done)
+
+    return await call.transact(work)
+
+
+async def _known(conn: Connection, call: Call) -> events.EventRow:
+    event = _id(call, "event")
+    row = await events.get(conn, event)
+    if row is None:
+        raise missing("event", event)
+    return row
+
+
+def _id(call: Call, what: str) -> UUID:
+    try:
+        return UUID(call.path[what])
+    except ValueError:
+        raise missing(what, call.path[what]) from None
+
+
+OPERATIONS = (
+    Operation(
+        "list_events", "GET", "/events", Role.VIEWER, "The latest events", listing, Events, query=AskEvents
+    ),
+    Operation(
+        "get_event",
+        "GET",
+        "/events/{event}",
+        Role.OPERATOR,
+        "An event as it was read",
+        show,
+        WholeEvent,
+        parameters={"event": "uuid"},
+    ),
+    Operation(
+        "replay_event",
+        "POST",
+        "/events/{event}/replay",
+        Role.OPERATOR,
+        "Obey an event once more",
+        replay,
+        Acts,
+        parameters={"event": "uuid"},
+    ),
+    Operation(
+        "list_notices",
+        "GET",
+        "/notices",
+        Role.VIEWER,
+        "The latest notices",
+        notices,
+        Notices,
+        query=AskNotices,
+    ),
+    Operation(
+        "replay_notice",
+        "POST",
+        "/notices/{notice}/replay",
+        Role.OPERATOR,
+        "Send a dead notice again",
+        send_again,
+        Replayed,
+        parameters={"notice": "uuid"},
+    ),
+)

@@ -1,0 +1,64 @@
+"""The overview: how everything stands, and what each campaign has spent."""
+
+from decimal import Decimal
+
+from dialer.database.store import agents, attempts, ledger, outbox, reports
+from dialer.database.store.reports import ReportState
+from dialer.domain.attempt import LIVE
+from dialer.web.api.access import Role
+from dialer.web.api.operation import Call, Instant, Operation, Told
+
+
+class Account(Told):
+    """What a campaign has spent, in credits."""
+
+    campaign: str
+    agent: str
+    state: str
+    spent: Decimal
+    reserved: Decimal
+    contingent: Decimal
+    unreported: int
+    budget: Decimal | None
+    attempts: int
+    answered: int
+    successes: int
+    held: str
+    held_until: Instant
+
+
+class Overview(Told):
+    """How everything stands. ``waiting_for_a_person``: reports and notices that somebody must look at."""
+
+    live_calls: int
+    unmatched: int
+    quarantined: int
+    dead_notices: int
+    paused_agents: list[str]
+    accounts: list[Account]
+    suspense: Decimal
+
+
+async def overview(call: Call) -> Overview:
+    """One look at all of it."""
+    async with (
+        call.parts.pool.acquire() as conn,
+        conn.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        states = await attempts.counts(conn)
+        inbox = await reports.counts(conn)
+        suspense, _ = await ledger.suspense(conn)
+        return Overview(
+            live_calls=sum(states.get(state, 0) for state in LIVE),
+            unmatched=inbox.get(ReportState.UNMATCHED, 0),
+            quarantined=inbox.get(ReportState.QUARANTINED, 0),
+            dead_notices=await outbox.dead(conn),
+            paused_agents=[row.name for row in await agents.every(conn) if row.state == "paused"],
+            accounts=[Account.model_validate(row) for row in await ledger.accounts(conn)],
+            suspense=suspense,
+        )
+
+
+OPERATIONS = (
+    Operation("overview", "GET", "/overview", Role.VIEWER, "How everything stands", overview, Overview),
+)

@@ -1,0 +1,152 @@
+"""What an operator does in the browser, from the link to the end of a campaign."""
+
+import json
+import re
+from typing import Any
+
+from playwright.async_api import Page, expect
+
+from dialer.simulator import Calls, Outcome, Rule, Scenario
+from dialer.web.console.pages import PAGES
+
+CALLS = Calls(seconds=20, outcomes=[Outcome(intents=["book_meeting"], weight=1)])
+EVIL = '<script>document.title="x"</script> =cmd|calc "quoted"'
+
+
+async def enter(page: Page, house: Any, url: str) -> None:
+    """By the link that the command prints."""
+    link = json.loads((await house.cli("console", "link", "--json"))[0])["url"]
+    assert link.startswith(url)
+    await page.goto(link)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+
+async def test_a_campaign_is_started_watched_to_its_end_and_every_page_is_right(
+    page: Page, console: Any, shots: Any
+) -> None:
+    house, url = await console(Scenario(time_scale=20, call=CALLS))
+    await house.daemon()
+    await enter(page, house, url)
+    await expect(page.get_by_text("No campaign yet")).to_be_visible()
+    await house.campaign("[pacing]\ncalls_per_minute = 600", start=False)
+    await house.enrol(30)
+    await page.reload()
+    await page.get_by_role("link", name="promo").click()
+    await page.get_by_role("button", name="Start").click()
+    await expect(page.locator("#told")).to_have_text("Done.")
+    await expect(page.locator("h1 .state")).to_have_text("active")
+    await expect(page.locator("h1 .state")).to_have_text("finished", timeout=30_000)
+    await expect(page.get_by_text(re.compile(r"^30\s+closed"))).to_be_visible()
+    await expect(page.get_by_text(re.compile(r"^30\s+answered"))).to_be_visible()
+    await shots(page, "campaign")
+
+
+async def test_a_campaign_is_paused_and_the_page_says_why_somebody_is_not_called(
+    page: Page, console: Any, shots: Any
+) -> None:
+    house, url = await console(Scenario(time_scale=100, call=CALLS))
+    await house.daemon()
+    await house.campaign("[pacing]\ncalls_per_minute = 6")
+    await house.enrol(8)
+    await house.until(
+        "update contacts set name = $1, metadata = jsonb_build_object('a', $1::text) returning true", EVIL
+    )
+    await enter(page, house, url)
+    title = await page.title()
+    await page.get_by_role("link", name="promo").click()
+    await page.get_by_role("button", name="Pause").click()
+    await expect(page.locator("h1 .state")).to_have_text("paused")
+    await page.get_by_role("link", name="waiting").click()
+    await page.get_by_role("link", name="<script>").first.click()
+    await expect(page.locator("h1")).to_contain_text(EVIL)
+    assert title.endswith("Dialer")
+    assert await page.title() != "x"
+    await expect(page.get_by_role("row", name=re.compile("paused"))).to_be_visible()
+    await shots(page, "contact")
+    page.once("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name="Suppress everywhere").click()
+    await expect(page.locator("h1 .state")).to_have_text("closed")
+    await page.get_by_role("navigation").get_by_role("link", name="Suppressions").click()
+    await expect(page.get_by_role("row", name=re.compile("asked not to be called"))).to_be_visible()
+    await shots(page, "suppressions")
+
+
+async def test_an_attempt_that_may_have_rung_is_resolved(page: Page, console: Any, shots: Any) -> None:
+    cut = Rule(phones=["+14155550000"], answer="close", placed=False)
+    house, url = await console(Scenario(time_scale=100, call=CALLS, rules=[cut]))
+    await house.daemon()
+    await house.campaign('[provider]\non_unknown = "strict"')
+    await house.enrol(1)
+    await house.until("select state = 'unknown' from attempts")
+    await enter(page, house, url)
+    await page.get_by_role("link", name="Inbox").click()
+    await expect(page.get_by_role("heading", name=re.compile(r"\+14155550000"))).to_be_visible()
+    await shots(page, "inbox")
+    await page.get_by_label("because").fill("asked the person")
+    await page.get_by_role("button", name="Resolve").click()
+    await expect(page.locator("#told")).to_have_text("Done.")
+    await house.until("select state = 'unreported' from attempts")
+
+
+async def test_a_call_is_made_from_the_browser_and_its_report_arrives(
+    page: Page, console: Any, shots: Any
+) -> None:
+    house, url = await console(Scenario(time_scale=20, call=CALLS))
+    await house.daemon()
+    await enter(page, house, url)
+    await page.get_by_role("link", name="Playground").click()
+    await page.get_by_label("Number", exact=True).fill("+1 415 555 0188")
+    await page.get_by_label("Name", exact=True).fill("Ada")
+    await page.get_by_label("also outside").check()
+    await shots(page, "playground")
+    page.once("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name="Call now").click()
+    await expect(page.locator("h1")).to_contain_text("Ada")
+    await expect(page.locator("h1 .state")).to_have_text("closed", timeout=20_000)
+    await expect(page.get_by_role("row", name=re.compile(r"^1 .*reported .*answered"))).to_be_visible()
+    assert [call["phone"] for call in house.events("placed")] == ["+14155550188"]
+
+
+async def test_a_refusal_is_told_in_words_and_a_viewer_is_offered_nothing(page: Page, console: Any) -> None:
+    house, url = await console()
+    await house.daemon()
+    await enter(page, house, url)
+    await page.get_by_role("link", name="Suppressions").click()
+    await page.get_by_label("Number").fill("not a number")
+    await page.get_by_role("button", name="Suppress everywhere").click()
+    await expect(page.locator("#told.wrong")).to_contain_text("body.phones.0")
+    await page.get_by_role("button", name="Sign out").click()
+    secret = json.loads((await house.cli("token", "add", "looker", "--json"))[0])["secret"]
+    await page.get_by_label("Token").fill(secret)
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("link", name="Suppressions").click()
+    await expect(page.get_by_role("heading", name="Suppressions")).to_be_visible()
+    assert await page.locator("form[data-api]").count() == 0
+
+
+async def test_it_works_by_keyboard_and_at_the_width_of_a_phone(page: Page, console: Any, shots: Any) -> None:
+    house, url = await console()
+    await house.daemon()
+    await house.campaign(start=False)
+    await enter(page, house, url)
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
+    for width in (360, 1280):
+        await page.set_viewport_size({"width": width, "height": 800})
+        for pattern in PAGES:
+            path = pattern.replace("{campaign}", "promo")
+            if "{" in path:
+                continue  # the contact's page is shown above
+            await page.goto(url + path)
+            wide = await page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert wide <= 0, f"{path} at {width}"
+            names = await page.evaluate(
+                "[...document.querySelectorAll('input:not([type=hidden]),select,button')].filter("
+                "e => !(e.labels?.length || e.textContent.trim() || e.ariaLabel)).map(e => e.outerHTML)"
+            )
+            assert names == [], "every field and button has a name that is read out"
+    await page.goto(url)
+    await shots(page, "overview")
