@@ -333,20 +333,23 @@ async def play(engine, tools, *, seed, calls, echo=False, answers=ANSWERS):
     return right, unmatched, len(stored) - right - unmatched, len(stored)
 
 
-CALLS = 10_000
-"""About 3 of them cannot be told apart; a tenth of that number would say little of one in a thousand."""
+@pytest.fixture
+def calls(request):
+    """About 3 of 10,000 cannot be told apart; a tenth of that number says little of one in a thousand, and is enough
+    where only the server is another."""
+    return 10_000 if request.config.getoption("--postgres") == "embedded" else 1_000
 
 
-async def test_without_ids_and_echo_the_ladder_is_right_and_never_wrong(engine, tools):
-    right, _, wrong, delivered = await play(engine, tools, seed=1, calls=CALLS)
-    assert delivered > 0.85 * CALLS
+async def test_without_ids_and_echo_the_ladder_is_right_and_never_wrong(engine, tools, calls):
+    right, _, wrong, delivered = await play(engine, tools, seed=1, calls=calls)
+    assert delivered > 0.85 * calls
     assert wrong == 0
-    assert right >= 0.999 * delivered
+    assert right >= (0.999 if calls == 10_000 else 0.99) * delivered
 
 
-async def test_with_the_echo_every_report_finds_its_call(engine, tools):
-    right, _, _, delivered = await play(engine, tools, seed=2, calls=CALLS, echo=True)
-    assert right == delivered > 0.85 * CALLS
+async def test_with_the_echo_every_report_finds_its_call(engine, tools, calls):
+    right, _, _, delivered = await play(engine, tools, seed=2, calls=calls, echo=True)
+    assert right == delivered > 0.85 * calls
 
 
 async def test_a_provider_that_fails_every_tenth_time_leads_to_no_wrong_match(engine, tools):

@@ -175,8 +175,8 @@ async def journey(open_house: Any, database: str, world: World) -> AsyncIterator
         str(ROOT / "campaigns" / f"{name}.toml") for name in ("request_demo", "payment_feedback", "hot_leads")
     ]
     await house.cli("campaign", "apply", *files)
-    for name in ("request-demo", "payment-feedback", "hot-leads"):
-        await house.cli("campaign", "start", name)
+    names = ("request-demo", "payment-feedback", "hot-leads")
+    await asyncio.gather(*(house.cli("campaign", "start", name) for name in names))
     async with aiohttp.ClientSession() as session:
         yield Journey(house, conn, time, session)
     await conn.close()
