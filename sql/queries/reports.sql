@@ -114,3 +114,7 @@ where agent = any(:agents::text[]) and state = 'applied' and reason = '';
 -- name: report_counts()
 -- Reports by state.
 select state, count(*) as reports from reports group by state;
+
+-- name: reports_of_contact(contact)
+-- What the reports of a contact's calls said.
+select a.id as attempt_id, r.body from attempts a join reports r on r.id = a.report_id where a.contact_id = :contact;

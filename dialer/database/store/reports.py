@@ -239,3 +239,9 @@ async def lately_applied(
 async def counts(conn: Connection) -> dict[ReportState, int]:
     """Reports by state."""
     return {ReportState(row["state"]): row["reports"] async for row in queries.report_counts(conn)}
+
+
+async def of_contact(conn: Connection, contact_id: UUID) -> dict[UUID, bytes]:
+    """The bodies of the reports that closed a contact's calls, by attempt."""
+    rows = queries.reports_of_contact(conn, contact=contact_id)
+    return {row["attempt_id"]: row["body"] async for row in rows}

@@ -67,6 +67,7 @@ async def campaign(asked: Asked) -> tuple[str, Data]:
     accounts = (await asked.tell("overview"))["accounts"]
     return "campaign.html", {
         "campaign": await asked.tell("get_campaign", {"campaign": name}),
+        "summary": await asked.tell("get_summary", {"campaign": name}),
         "account": next((each for each in accounts if each["campaign"] == name), None),
     }
 

@@ -1,5 +1,6 @@
 """Agents: how they are, and what was learned of them."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from dialer.database.queries import Connection
@@ -20,6 +21,10 @@ class Agent(Told):
     probing: bool
     pace: Decimal
     signature_form: str | None
+    ids_equal: bool | None
+    """Whether make-call's id and the report's are ever the same; null: nobody knows yet."""
+    matched_by: dict[str, int]
+    """How many reports each rule has matched."""
 
 
 class Agents(Told):
@@ -49,7 +54,7 @@ async def resume(call: Call) -> Agent:
 
 
 async def _all(conn: Connection, call: Call) -> list[Agent]:
-    forms = await reports.last_forms(conn)
+    forms, told = await reports.last_forms(conn), await reports.ids_told(conn)
     return [
         Agent(
             name=row.name,
@@ -59,9 +64,17 @@ async def _all(conn: Connection, call: Call) -> list[Agent]:
             probing=row.strain.count > 0,
             pace=strain.grown(row.strain.slowed, row.strain.slowed_at, call.now),
             signature_form=forms.get(row.name),
+            ids_equal=_equal(told.get(row.name, {})),
+            matched_by={rule: ids.reports for rule, ids in told.get(row.name, {}).items()},
         )
         for row in await agents.every(conn)
     ]
+
+
+def _equal(told: Mapping[str, reports.Ids]) -> bool | None:
+    if any(ids.equal for ids in told.values()):
+        return True
+    return False if any(ids.compared for ids in told.values()) else None
 
 
 OPERATIONS = (

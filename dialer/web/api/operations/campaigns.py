@@ -1,13 +1,14 @@
 """Campaigns: how they stand, and their moves."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from pydantic import Field
 
 from dialer.database.queries import Connection
-from dialer.database.store import campaigns
+from dialer.database.store import campaigns, reporting
 from dialer.engine import steer
 from dialer.web.api.access import Role
 from dialer.web.api.operation import Asked, Call, Instant, Operation, Told, missing
@@ -50,6 +51,30 @@ class WholeCampaign(Campaign):
     definition: dict[str, Any]
 
 
+class Sum(Told):
+    """Calls with something in common: ``of`` is an hour of the person's day, a try, a day (UTC), a disposition."""
+
+    of: str
+    calls: int
+    answered: int | None = None
+    credits: Decimal
+
+
+class Summary(Told):
+    """What calls came to."""
+
+    hours: list[Sum]
+    tries: list[Sum]
+    days: list[Sum]
+    dispositions: list[Sum]
+
+
+class AskSummary(Asked):
+    """Of the calls begun in so many days."""
+
+    days: int = Field(default=30, ge=1, le=3650)
+
+
 class AskMove(Asked):
     """Why, for the history."""
 
@@ -66,6 +91,25 @@ async def show(call: Call) -> WholeCampaign:
     """One campaign."""
     async with call.parts.pool.acquire() as conn:
         return await _shown(conn, call.path["campaign"])
+
+
+async def summary(call: Call) -> Summary:
+    """What a campaign's calls came to."""
+    name, asked = call.path["campaign"], call.query
+    async with call.parts.pool.acquire() as conn:
+        if await campaigns.find(conn, name) is None:
+            raise missing("campaign", name)
+        found = await reporting.summary(conn, name, call.now - timedelta(days=asked.days))
+    return Summary(
+        hours=[_sum(row, "hour") for row in found.hours],
+        tries=[_sum(row, "try") for row in found.tries],
+        days=[_sum(row, "day") for row in found.days],
+        dispositions=[_sum(row, "disposition") for row in found.dispositions],
+    )
+
+
+def _sum(row: dict[str, Any], of: str) -> Sum:
+    return Sum(of=str(row[of]), calls=row["calls"], answered=row.get("answered"), credits=row["credits"])
 
 
 async def _shown(conn: Connection, name: str) -> WholeCampaign:
@@ -135,6 +179,17 @@ OPERATIONS = (
         "One campaign with its definition in force",
         show,
         WholeCampaign,
+        parameters={"campaign": "name"},
+    ),
+    Operation(
+        "get_summary",
+        "GET",
+        "/campaigns/{campaign}/summary",
+        Role.VIEWER,
+        "What a campaign's calls came to: by hour, try, day, disposition",
+        summary,
+        Summary,
+        query=AskSummary,
         parameters={"campaign": "name"},
     ),
     *_moves(),

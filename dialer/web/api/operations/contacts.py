@@ -1,5 +1,7 @@
 """Contacts: lists of them, one with all that is known, enrolment, callbacks."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -7,7 +9,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, Field
 
 from dialer.database.queries import Connection
-from dialer.database.store import attempts, campaigns, contacts, events, imports, outbox
+from dialer.database.store import attempts, campaigns, contacts, events, imports, outbox, reports
 from dialer.database.store.events import Enrolment
 from dialer.domain.campaign import CampaignState
 from dialer.domain.contact import ContactState
@@ -56,6 +58,16 @@ class AskContacts(Asked):
     limit: Limit = 100
 
 
+class Heard(Told):
+    """What the report says of a call; the recording is at the provider, and needs its login."""
+
+    summary: str = ""
+    transcript: str = ""
+    recording_url: str = ""
+    duration_seconds: str = ""
+    intent: str = ""
+
+
 class Made(Told):
     """A call of a contact."""
 
@@ -67,6 +79,7 @@ class Made(Told):
     disposition: str | None
     credits: str | None
     marks: list[str]
+    heard: Heard | None = None
 
 
 class Said(Told):
@@ -186,9 +199,10 @@ async def show(call: Call) -> WholeContact:
         said = await why(conn, contact_id, call.parts.lines(), call.now)
         if said is None:
             raise missing("contact", contact_id)
+        bodies = await reports.of_contact(conn, contact_id)
         return WholeContact(
             **Contact.model_validate(row).model_dump(),
-            calls=[_made(each) for each in await attempts.of_contact(conn, contact_id)],
+            calls=[_made(each, bodies) for each in await attempts.of_contact(conn, contact_id)],
             history=[Said.model_validate(each) for each in await contacts.history(conn, contact_id)],
             verdict=said.verdict,
             next_at=said.next_at,
@@ -259,9 +273,25 @@ async def _known(conn: Connection, contact_id: UUID) -> dict[str, Any]:
     return found[0]
 
 
-def _made(row: dict[str, Any]) -> Made:
+def _made(row: dict[str, Any], bodies: Mapping[UUID, bytes]) -> Made:
     credits = row["credits"]
-    return Made.model_validate({**row, "credits": None if credits is None else f"{credits:f}"})
+    heard = _heard(bodies[row["id"]]) if row["id"] in bodies else None
+    return Made.model_validate(
+        {**row, "credits": None if credits is None else f"{credits:f}", "heard": heard}
+    )
+
+
+def _heard(body: bytes) -> Heard:
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return Heard()
+    inner = said.get("metadata") if isinstance(said, dict) else None
+    known = {**(inner if isinstance(inner, dict) else {}), **said} if isinstance(said, dict) else {}
+    texts = {name: plain(str(known.get(name) or "")) for name in Heard.model_fields}
+    if not texts["recording_url"].startswith("https://"):
+        texts["recording_url"] = ""  # a page makes a link of it
+    return Heard(**texts)
 
 
 def _raw(person: AskPerson, call: Call) -> Raw:
