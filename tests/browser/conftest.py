@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page, async_playwright, expect
 
 _spec = importlib.util.spec_from_file_location(
     "journeys_fixtures", Path(__file__).parents[1] / "journeys" / "conftest.py"
@@ -23,6 +23,8 @@ open_house = _journeys.open_house
 CHROMIUM = next(
     (path for path in map(Path, ("/usr/bin/chromium", "/usr/bin/chromium-browser")) if path.exists()), None
 )
+expect.set_options(timeout=20_000)  # what is awaited comes; a loaded machine takes its time
+
 SHOTS = os.environ.get("DIALER_SHOTS", "")
 """Where screenshots go; none by default."""
 
