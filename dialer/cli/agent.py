@@ -1,6 +1,5 @@
 """``dialer agent``: which agents rest and why, and how they ring again."""
 
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +15,8 @@ from dialer.domain.errors import ConfigError
 from dialer.engine import steer
 
 app = typer.Typer(help="Agents: their pauses and their reasons.", no_args_is_help=True)
+
+EQUAL = {True: "yes", False: "no", None: "unknown"}
 
 
 @app.command("list")
@@ -34,7 +35,7 @@ def listing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                     "blocked_until": row.blocked_until,
                     "probing": row.strain.count > 0,
                     "pace": strain.grown(row.strain.slowed, row.strain.slowed_at, session.clock.now()),
-                    "ids_equal": ids_equal(told.get(row.name, {}).values()),
+                    "ids_equal": EQUAL[reports.ids_equal(told.get(row.name, {}).values())],
                     "signature_form": forms.get(row.name),
                     "matched_by": {rule: ids.reports for rule, ids in told.get(row.name, {}).items()},
                 }
@@ -59,16 +60,6 @@ def listing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             escape(row["reason"]),
         )
     stdout.print(table)
-
-
-def ids_equal(told: Iterable[reports.Ids]) -> str:
-    """Whether make-call's id and the report's are ever the same: yes, no, or unknown."""
-    compared, equal = 0, 0
-    for ids in told:
-        compared, equal = compared + ids.compared, equal + ids.equal
-    if equal:
-        return "yes"
-    return "no" if compared else "unknown"
 
 
 @app.command("resume")

@@ -9,7 +9,7 @@ from dialer.database.store import access
 from dialer.database.transaction import transact
 from dialer.web.api.access import Role
 from dialer.web.api.operations.tokens import new_secret
-from dialer.web.console.entrance import LINK
+from dialer.web.console.entrance import LINK, address
 
 app = typer.Typer(help="The console in the browser.", no_args_is_help=True)
 
@@ -39,8 +39,7 @@ def link(
                 lambda conn: access.add_link(conn, secret, who, role, expires_at=now + LINK, now=now),
             )
             at = session.settings.console
-            host = f"[{at.host}]" if ":" in at.host else at.host
-            return f"http://{host}:{at.port}/enter?link={secret}"
+            return address(at.host, at.port, secret)
 
     url = run(work())
     if as_json:

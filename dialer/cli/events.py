@@ -14,7 +14,8 @@ from dialer.database.queries import Connection
 from dialer.database.store import events
 from dialer.database.transaction import transact
 from dialer.domain.errors import ConfigError
-from dialer.intake.triggers import Came, Weighed, obey
+from dialer.intake import triggers
+from dialer.intake.triggers import Weighed
 
 app = typer.Typer(
     help="Events of other systems: kept once, shown with what came of them.", no_args_is_help=True
@@ -111,10 +112,7 @@ def replay(
             for each in ids:
 
                 async def within(conn: Connection, each: UUID = each) -> list[Weighed]:
-                    row = await _known(conn, each)
-                    came = Came(row.source, row.external_id, row.kind, row.data)
-                    # As it was due when it came: a wait is not begun anew.
-                    return await obey(conn, row.id, came, row.received_at)
+                    return await triggers.replay(conn, await _known(conn, each))
 
                 done.append({"event": each, "campaigns": acts(await transact(session.pool, within))})
             return done

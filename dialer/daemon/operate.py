@@ -19,7 +19,7 @@ from dialer.web.api.access import Gatekeeper, Role
 from dialer.web.api.operation import Parts as ApiParts
 from dialer.web.api.operations.tokens import new_secret
 from dialer.web.console import Console
-from dialer.web.console.entrance import LINK
+from dialer.web.console.entrance import LINK, address
 from dialer.web.metrics import Metrics
 from dialer.web.operators import application, serve
 
@@ -61,9 +61,7 @@ async def invite(parts: Parts, clock: Clock) -> None:
 
     await transact(parts.pool, work)
     at = parts.settings.console
-    sys.stderr.write(
-        f"console: http://{at.host}:{at.port}/enter?link={secret} (works once, within an hour)\n"
-    )
+    sys.stderr.write(f"console: {address(at.host, at.port, secret)} (works once, within an hour)\n")
 
 
 async def ready(parts: Parts) -> bool:

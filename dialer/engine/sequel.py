@@ -20,6 +20,7 @@ from dialer.domain.campaign.links import FollowUp
 from dialer.domain.disposition import Disposition, passes
 from dialer.domain.ids import new_id
 from dialer.domain.message import Facts, message
+from dialer.engine import steer
 
 log = structlog.get_logger()
 
@@ -84,7 +85,7 @@ async def follow(
         await _follow_on(conn, follow_ons, now)
     if notices:
         await outbox.put(conn, notices, now)
-        await conn.execute("select pg_notify('dialer', 'outbox')")
+        await steer.notify(conn, "outbox")
 
 
 def _enrol(ended: Ended, rule: FollowUp, now: datetime) -> events.FollowOn:
@@ -112,4 +113,4 @@ async def _follow_on(conn: Connection, who: Sequence[tuple[Ended, events.FollowO
             conn, at=now, actor="follow-up", state="closed", reason=said,
             campaign_id=ended.campaign_id, contact_id=ended.contact_id,
         )  # fmt: skip
-    await conn.execute("select pg_notify('dialer', 'contacts')")
+    await steer.notify(conn, "contacts")

@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -23,15 +22,13 @@ from dialer.database.pool import connect
 from dialer.database.queries import Connection
 from dialer.database.store import imports, sources
 from dialer.database.store.campaigns import CampaignRow
-from dialer.database.store.events import Enrolment
 from dialer.database.store.sources import Change, End, Known, Progress
 from dialer.database.transaction import AGAIN, AWAY, transact
 from dialer.domain.campaign.links import COLUMNS, Source
 from dialer.domain.clock import Clock
 from dialer.domain.contact import ContactState
 from dialer.domain.errors import DatabaseError
-from dialer.domain.ids import new_id
-from dialer.intake.enrolling import enrol
+from dialer.intake.enrolling import enrol, enrolment
 from dialer.intake.people import Person, judge_with
 from dialer.intake.row import Bad, Raw
 from dialer.intake.triggers import plain
@@ -263,7 +260,7 @@ class _Reading:
                     await sources.drop(conn, [known.id], f"its row: {reason}"[:500], now)
                 return reason
             case person if known is None:
-                who = _enrolment(self._row.id, row.key, person, now)
+                who = enrolment(self._row.id, row.key, person, now, from_row=True)
                 return None if await enrol(conn, self._row, who, actor="source", now=now) else TWICE
             case person:
                 return await _follow(conn, known, person, now)
@@ -316,28 +313,6 @@ async def _follow(conn: Connection, known: Known, person: Person, now: datetime)
         await sources.drop(conn, [known.id], f"its row: {TWICE}", now)
         return TWICE
     return None
-
-
-def _enrolment(campaign_id: UUID, key: str, person: Person, now: datetime) -> Enrolment:
-    consent = person.consent
-    return Enrolment(
-        id=new_id(now),
-        campaign_id=campaign_id,
-        event_id=None,
-        key=key,
-        phone=person.phone,
-        name=person.name,
-        email=person.email,
-        metadata=person.metadata,
-        zones=person.zones,
-        region=person.region,
-        asked_at=person.asked_at,
-        expires_at=person.expires_at,
-        consent=consent.kind if consent else None,
-        consent_source=consent.source if consent else None,
-        consent_at=consent.at if consent else None,
-        from_row=True,
-    )
 
 
 def text(value: Any) -> str:

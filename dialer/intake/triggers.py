@@ -23,7 +23,7 @@ from dialer.domain.campaign.links import Trigger
 from dialer.domain.disposition import field, passes
 from dialer.domain.ids import new_id
 from dialer.domain.phone import BadPhone, normalise
-from dialer.intake.enrolling import enrol
+from dialer.intake.enrolling import enrol, enrolment
 from dialer.intake.people import Person, judge_with
 from dialer.intake.row import Bad, Raw
 
@@ -193,6 +193,12 @@ async def obey(conn: Connection, event_id: UUID, came: Came, now: datetime) -> l
     return done
 
 
+async def replay(conn: Connection, row: events.EventRow) -> list[Weighed]:
+    """Obey a kept event once more, as it was due when it came: a wait is not begun anew."""
+    came = Came(row.source, row.external_id, row.kind, row.data)
+    return await obey(conn, row.id, came, row.received_at)
+
+
 async def _do(conn: Connection, row: CampaignRow, wanted: Weighed, event_id: UUID, now: datetime) -> Weighed:
     match wanted.act:
         case Act.ENROL:
@@ -212,24 +218,7 @@ async def _enrol(
     await events.lock_key(conn, row.id, key)
     if await events.cancelled(conn, row.id, key) is not None:
         return replace(wanted, act=Act.GONE, why="cancelled before it came")
-    consent = person.consent
-    who = events.Enrolment(
-        id=new_id(now),
-        campaign_id=row.id,
-        event_id=event_id,
-        key=key,
-        phone=person.phone,
-        name=person.name,
-        email=person.email,
-        metadata=person.metadata,
-        zones=person.zones,
-        region=person.region,
-        asked_at=person.asked_at,
-        expires_at=person.expires_at,
-        consent=consent.kind if consent else None,
-        consent_source=consent.source if consent else None,
-        consent_at=consent.at if consent else None,
-    )
+    who = enrolment(row.id, key, person, now, event_id=event_id)
     if not await enrol(conn, row, who, actor="trigger", now=now):
         return replace(wanted, act=Act.PRESENT, why="it has this contact already, by key or by number")
     return wanted

@@ -38,10 +38,6 @@ select request, status, answer from idempotency where actor = :actor and key = :
 -- What is answered, kept in the transaction of what it tells of.
 update idempotency set status = :status, answer = :answer where actor = :actor and key = :key;
 
--- name: forget_answers(before)!
--- Who repeats a request after so long means another.
-delete from idempotency where at < :before;
-
 -- name: insert_session(digest, name, role, csrf, expires_at, now)!
 -- Somebody signed in.
 insert into sessions (digest, name, role, csrf, created_at, expires_at)

@@ -54,10 +54,6 @@ select o.id, o.target, p.name as campaign, o.contact_id, o.attempt_id, o.message
        o.created_at, o.ended_at
 from outbox o join campaigns p on p.id = o.campaign_id where o.id = :id;
 
--- name: count_dead()$
--- Notices that nobody took.
-select count(*) from outbox where state = 'dead';
-
 -- name: contact_notices(contact)
 -- What was told of a contact.
 select o.id, o.target, o.attempt_id, o.disposition, o.state, o.tries, o.detail, o.created_at, o.ended_at

@@ -101,12 +101,6 @@ async def of_contact(conn: Connection, contact: UUID) -> list[dict[str, Any]]:
     return [dict(row) async for row in queries.contact_notices(conn, contact=contact)]
 
 
-async def dead(conn: Connection) -> int:
-    """How many notices nobody took."""
-    count: int = await queries.count_dead(conn)
-    return count
-
-
 async def open_states(conn: Connection) -> dict[str, int]:
     """How many notices wait, and how many nobody took."""
     return {row["state"]: row["number"] async for row in queries.count_states(conn)}

@@ -1,6 +1,6 @@
 """Reports as they came: stored once, matched now or later."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -245,3 +245,11 @@ async def of_contact(conn: Connection, contact_id: UUID) -> dict[UUID, bytes]:
     """The bodies of the reports that closed a contact's calls, by attempt."""
     rows = queries.reports_of_contact(conn, contact=contact_id)
     return {row["attempt_id"]: row["body"] async for row in rows}
+
+
+def ids_equal(told: Iterable[Ids]) -> bool | None:
+    """Whether make-call's id and the report's are ever the same; None: nobody knows yet."""
+    found = list(told)
+    if any(ids.equal for ids in found):
+        return True
+    return False if any(ids.compared for ids in found) else None

@@ -55,18 +55,15 @@ class Api:
                 dict(request.match_info),
                 _checked(operation.query, _query(request), "query"),
                 None if operation.body is None else _checked(operation.body, _json(request, raw), "body"),
-                _key(request) if operation.repeatable else None,
             )
-            if call.key is not None:
-                return await self._once(operation, call, raw)
+            if operation.repeatable and (key := _key(request)) is not None:
+                return await self._once(operation, call, key, raw)
             return _answer(operation.status, await _run(operation, call), who)
 
         return handle
 
-    async def _once(self, operation: Operation, call: Call, raw: bytes) -> web.Response:
+    async def _once(self, operation: Operation, call: Call, key: str, raw: bytes) -> web.Response:
         """The operation, or what was answered to the first request of its key."""
-        key = call.key
-        assert key is not None
         request = hashlib.sha256(f"{operation.name} {sorted(call.path.items())} ".encode() + raw).digest()
         given = await self._given(call.who, key)
         if given is None:

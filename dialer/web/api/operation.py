@@ -1,9 +1,10 @@
 """Operations: each said once, as a row of a table, from which routes, checks and the OpenAPI document are made."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
+from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -80,14 +81,13 @@ class Once:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, checked: who asks, and for what. ``key`` is the Idempotency-Key."""
+    """One request, checked: who asks, and for what. ``once``: it may be repeated, and does no more then."""
 
     parts: Parts
     who: Who
     path: dict[str, str]
     query: Any
     body: Any
-    key: str | None = None
     once: "Once | None" = None
 
     async def transact(self, work: Callable[[Connection], Awaitable[A]]) -> A:
@@ -107,6 +107,13 @@ class Call:
             return done
 
         return await transact(self.parts.pool, within)
+
+    def id(self, what: str) -> UUID:
+        """The id that the path names. Raises Problem: 404, for what is no id is nobody's."""
+        try:
+            return UUID(self.path[what])
+        except ValueError:
+            raise missing(what, self.path[what]) from None
 
     @property
     def now(self) -> datetime:
@@ -144,6 +151,11 @@ class Operation:
 
 
 NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+
+def behind(rows: Sequence[Mapping[str, Any]], limit: int) -> str | None:
+    """What the page behind these rows begins after; None: they are the last."""
+    return str(rows[-1]["id"]) if len(rows) == limit else None
 
 
 def missing(what: str, name: object) -> Problem:

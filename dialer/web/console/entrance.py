@@ -85,6 +85,11 @@ class Entrance:
         raise response
 
 
+def address(host: str, port: int, link: str) -> str:
+    """Where a link is used."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/enter?link={link}"
+
+
 def secured(response: web.Response) -> web.Response:
     """No script but our own, in nobody's frame, kept by nobody."""
     response.headers.update(

@@ -57,7 +57,6 @@ async def overview(asked: Asked) -> tuple[str, Data]:
     return "overview.html", {
         "overview": await asked.tell("overview"),
         "campaigns": (await asked.tell("list_campaigns"))["items"],
-        "agents": (await asked.tell("list_agents"))["items"],
     }
 
 

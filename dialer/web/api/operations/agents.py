@@ -1,6 +1,5 @@
 """Agents: how they are, and what was learned of them."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from dialer.database.queries import Connection
@@ -64,17 +63,11 @@ async def _all(conn: Connection, call: Call) -> list[Agent]:
             probing=row.strain.count > 0,
             pace=strain.grown(row.strain.slowed, row.strain.slowed_at, call.now),
             signature_form=forms.get(row.name),
-            ids_equal=_equal(told.get(row.name, {})),
+            ids_equal=reports.ids_equal(told.get(row.name, {}).values()),
             matched_by={rule: ids.reports for rule, ids in told.get(row.name, {}).items()},
         )
         for row in await agents.every(conn)
     ]
-
-
-def _equal(told: Mapping[str, reports.Ids]) -> bool | None:
-    if any(ids.equal for ids in told.values()):
-        return True
-    return False if any(ids.compared for ids in told.values()) else None
 
 
 OPERATIONS = (

@@ -10,18 +10,26 @@ from pydantic import AwareDatetime, Field
 
 from dialer.database.queries import Connection
 from dialer.database.store import attempts, campaigns, contacts, events, imports, outbox, reports
-from dialer.database.store.events import Enrolment
 from dialer.domain.campaign import CampaignState
 from dialer.domain.contact import ContactState
-from dialer.domain.ids import new_id
 from dialer.engine import resolve
 from dialer.engine.why import why
-from dialer.intake.enrolling import enrol
-from dialer.intake.people import Person, judge_with
+from dialer.intake.enrolling import enrol, enrolment
+from dialer.intake.people import judge_with
 from dialer.intake.row import Bad, Raw
 from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
-from dialer.web.api.operation import Asked, Call, Instant, Limit, Operation, Page, Told, missing
+from dialer.web.api.operation import (
+    Asked,
+    Call,
+    Instant,
+    Limit,
+    Operation,
+    Page,
+    Told,
+    behind,
+    missing,
+)
 from dialer.web.api.problem import Problem
 
 MOST = 1000
@@ -185,15 +193,15 @@ async def listing(call: Call) -> Page[Contact]:
             found = await contacts.listing(
                 conn, campaign=plain(asked.campaign), state=asked.state, after=asked.after, most=asked.limit
             )
-    more = asked.phone is None and len(found) == asked.limit
     return Page[Contact](
-        items=[Contact.model_validate(row) for row in found], next=str(found[-1]["id"]) if more else None
+        items=[Contact.model_validate(row) for row in found],
+        next=None if asked.phone is not None else behind(found, asked.limit),
     )
 
 
 async def show(call: Call) -> WholeContact:
     """All that is known of a contact."""
-    contact_id = _id(call)
+    contact_id = call.id("contact")
     async with call.parts.pool.acquire() as conn, conn.transaction(isolation="repeatable_read"):
         row = await _known(conn, contact_id)
         said = await why(conn, contact_id, call.parts.lines(), call.now)
@@ -212,7 +220,7 @@ async def show(call: Call) -> WholeContact:
 
 async def journey(call: Call) -> Journey:
     """A person's whole way."""
-    contact_id = _id(call)
+    contact_id = call.id("contact")
     async with call.parts.pool.acquire() as conn:
         await _known(conn, contact_id)
         steps = []
@@ -239,7 +247,7 @@ async def enrolling(call: Call) -> Enrolments:
                 case Bad(reason=reason):
                     items.append(Enrolled(key=plain(person.key or ""), outcome="refused", reason=reason))
                 case good:
-                    who = _enrolment(row.id, plain(person.key or good.phone), good, call.now)
+                    who = enrolment(row.id, plain(person.key or good.phone), good, call.now)
                     present = "by key, or by an open contact of the number"
                     made = await enrol(conn, row, who, actor=call.actor, now=call.now)
                     items.append(
@@ -255,7 +263,7 @@ async def enrolling(call: Call) -> Enrolments:
 
 async def callback(call: Call) -> Contact:
     """Call a waiting contact at a time that the person asked for."""
-    contact_id, asked = _id(call), call.body
+    contact_id, asked = call.id("contact"), call.body
 
     async def work(conn: Connection) -> Contact:
         await _known(conn, contact_id)
@@ -310,34 +318,6 @@ def _raw(person: AskPerson, call: Call) -> Raw:
         consent_source=call.actor if person.consent else "",
         consent_at=call.now.isoformat() if person.consent else "",
     )
-
-
-def _enrolment(campaign_id: UUID, key: str, person: Person, now: datetime) -> Enrolment:
-    consent = person.consent
-    return Enrolment(
-        id=new_id(now),
-        campaign_id=campaign_id,
-        event_id=None,
-        key=key,
-        phone=person.phone,
-        name=person.name,
-        email=person.email,
-        metadata=person.metadata,
-        zones=person.zones,
-        region=person.region,
-        asked_at=person.asked_at,
-        expires_at=person.expires_at,
-        consent=consent.kind if consent else None,
-        consent_source=consent.source if consent else None,
-        consent_at=consent.at if consent else None,
-    )
-
-
-def _id(call: Call) -> UUID:
-    try:
-        return UUID(call.path["contact"])
-    except ValueError:
-        raise missing("contact", call.path["contact"]) from None
 
 
 ONE = {"contact": "uuid"}

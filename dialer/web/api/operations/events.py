@@ -9,7 +9,8 @@ from pydantic import Field
 from dialer.database.queries import Connection
 from dialer.database.store import events, outbox
 from dialer.engine import steer
-from dialer.intake.triggers import Came, obey, plain
+from dialer.intake import triggers
+from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
 from dialer.web.api.operation import Asked, Call, Instant, Limit, Operation, Told, missing
 
@@ -113,11 +114,8 @@ async def replay(call: Call) -> Acts:
     """Obey an event once more; nobody is enrolled twice."""
 
     async def work(conn: Connection) -> Acts:
-        row = await _known(conn, call)
-        came = Came(row.source, row.external_id, row.kind, row.data)
-        return Acts(
-            items=[Act.model_validate(each) for each in await obey(conn, row.id, came, row.received_at)]
-        )
+        done = await triggers.replay(conn, await _known(conn, call))
+        return Acts(items=[Act.model_validate(each) for each in done])
 
     return await call.transact(work)
 
@@ -132,7 +130,7 @@ async def notices(call: Call) -> Notices:
 
 async def send_again(call: Call) -> Replayed:
     """Send a dead notice again."""
-    notice = _id(call, "notice")
+    notice = call.id("notice")
 
     async def work(conn: Connection) -> Replayed:
         if await outbox.get(conn, notice) is None:
@@ -145,18 +143,11 @@ async def send_again(call: Call) -> Replayed:
 
 
 async def _known(conn: Connection, call: Call) -> events.EventRow:
-    event = _id(call, "event")
+    event = call.id("event")
     row = await events.get(conn, event)
     if row is None:
         raise missing("event", event)
     return row
-
-
-def _id(call: Call, what: str) -> UUID:
-    try:
-        return UUID(call.path[what])
-    except ValueError:
-        raise missing(what, call.path[what]) from None
 
 
 OPERATIONS = (

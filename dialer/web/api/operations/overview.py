@@ -52,7 +52,7 @@ async def overview(call: Call) -> Overview:
             live_calls=sum(states.get(state, 0) for state in LIVE),
             unmatched=inbox.get(ReportState.UNMATCHED, 0),
             quarantined=inbox.get(ReportState.QUARANTINED, 0),
-            dead_notices=await outbox.dead(conn),
+            dead_notices=(await outbox.open_states(conn)).get("dead", 0),
             paused_agents=[row.name for row in await agents.every(conn) if row.state == "paused"],
             accounts=[Account.model_validate(row) for row in await ledger.accounts(conn)],
             suspense=suspense,

@@ -15,7 +15,7 @@ from dialer.engine import resolve
 from dialer.engine.resolve import As, Person
 from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
-from dialer.web.api.operation import Asked, Call, Instant, Limit, Operation, Page, Told, missing
+from dialer.web.api.operation import Asked, Call, Instant, Limit, Operation, Page, Told, behind, missing
 
 
 class Report(Told):
@@ -104,19 +104,18 @@ async def listing(call: Call) -> Page[Report]:
     states = [asked.state] if asked.state else None
     async with call.parts.pool.acquire() as conn:
         rows = await reports.inbox(conn, states=states, after=asked.after, most=asked.limit)
-    more = str(rows[-1]["id"]) if len(rows) == asked.limit else None
-    return Page[Report](items=[Report.model_validate(row) for row in rows], next=more)
+    return Page[Report](items=[Report.model_validate(row) for row in rows], next=behind(rows, asked.limit))
 
 
 async def show(call: Call) -> WholeReport:
     """One report."""
     async with call.parts.pool.acquire() as conn:
-        return await _whole(conn, _id(call, "report"))
+        return await _whole(conn, call.id("report"))
 
 
 async def attach(call: Call) -> WholeReport:
     """Close an attempt by a report, as if it had been matched."""
-    report, asked = _id(call, "report"), call.body
+    report, asked = call.id("report"), call.body
 
     async def work(conn: Connection) -> WholeReport:
         await _whole(conn, report)
@@ -133,7 +132,7 @@ async def attach(call: Call) -> WholeReport:
 
 async def ignore(call: Call) -> WholeReport:
     """Say that a report is of no call of ours."""
-    report = _id(call, "report")
+    report = call.id("report")
 
     async def work(conn: Connection) -> WholeReport:
         await _whole(conn, report)
@@ -148,13 +147,12 @@ async def reviews(call: Call) -> Page[Review]:
     asked: AskReviews = call.query
     async with call.parts.pool.acquire() as conn:
         rows = await attempts.to_review(conn, after=asked.after, most=asked.limit)
-    more = str(rows[-1]["id"]) if len(rows) == asked.limit else None
-    return Page[Review](items=[Review.model_validate(row) for row in rows], next=more)
+    return Page[Review](items=[Review.model_validate(row) for row in rows], next=behind(rows, asked.limit))
 
 
 async def decide(call: Call) -> Attempt:
     """Say what became of an attempt that may have rung."""
-    attempt, asked = _id(call, "attempt"), call.body
+    attempt, asked = call.id("attempt"), call.body
 
     async def work(conn: Connection) -> Attempt:
         if await attempts.get(conn, attempt) is None:
@@ -174,13 +172,6 @@ async def _whole(conn: Connection, report: UUID) -> WholeReport:
     except ValueError:
         body = row["body"].decode("utf-8", "replace")
     return WholeReport.model_validate({**row, "body": plain(body)})
-
-
-def _id(call: Call, what: str) -> UUID:
-    try:
-        return UUID(call.path[what])
-    except ValueError:
-        raise missing(what, call.path[what]) from None
 
 
 ONE = {"report": "uuid"}

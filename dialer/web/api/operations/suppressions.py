@@ -13,7 +13,7 @@ from dialer.domain.phone import BadPhone, PhoneCheck, normalise
 from dialer.engine import suppress
 from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
-from dialer.web.api.operation import NAME, Asked, Call, Instant, Limit, Operation, Page, Told, missing
+from dialer.web.api.operation import NAME, Asked, Call, Instant, Limit, Operation, Page, Told, behind, missing
 from dialer.web.api.problem import Fault, Problem
 
 
@@ -75,8 +75,9 @@ async def listing(call: Call) -> Page[Suppression]:
     asked: AskSuppressions = call.query
     async with call.parts.pool.acquire() as conn:
         rows = await suppressions.page(conn, campaign=asked.campaign, after=asked.after, most=asked.limit)
-    more = str(rows[-1]["id"]) if len(rows) == asked.limit else None
-    return Page[Suppression](items=[Suppression.model_validate(row) for row in rows], next=more)
+    return Page[Suppression](
+        items=[Suppression.model_validate(row) for row in rows], next=behind(rows, asked.limit)
+    )
 
 
 async def add(call: Call) -> Suppressed:
