@@ -34,37 +34,45 @@ class CampaignFile:
 
 def read(path: Path) -> CampaignFile:
     """The campaign in ``path``. ConfigError names file, line, key and mend of every mistake, one a line."""
-    source, document = _document(path)
+    return parse(_text(path), str(path))
+
+
+def parse(source: str, name: str) -> CampaignFile:
+    """The campaign that a text says; mistakes name it by ``name``. ConfigError as ``read``."""
+    document = _document(source, name)
     if "packs" in document:
         line = lines(source).get(("packs",), 1)
-        raise ConfigError(f'{path}:{line}: packs: is an unknown key; did you mean "rules.packs"?')
+        raise ConfigError(f'{name}:{line}: packs: is an unknown key; did you mean "rules.packs"?')
     try:
         campaign = Campaign.model_validate(document)
     except ValidationError as error:
-        raise ConfigError(_mistakes(path, source, error)) from None
+        raise ConfigError(_mistakes(name, source, error)) from None
     return CampaignFile(campaign, source, hashlib.sha256(source.encode()).hexdigest())
 
 
 def read_pack(path: Path) -> Pack:
     """The rule pack in ``path``; ConfigError as ``read``."""
-    source, document = _document(path)
+    source, name = _text(path), str(path)
     try:
-        return Pack.model_validate(document)
+        return Pack.model_validate(_document(source, name))
     except ValidationError as error:
-        raise ConfigError(_mistakes(path, source, error)) from None
+        raise ConfigError(_mistakes(name, source, error)) from None
 
 
-def _document(path: Path) -> tuple[str, dict[str, Any]]:
+def _text(path: Path) -> str:
     try:
-        source = path.read_bytes().decode("utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 at byte {error.start + 1}; save it as UTF-8") from None
+
+
+def _document(source: str, name: str) -> dict[str, Any]:
     try:
-        return source, tomllib.loads(source, parse_float=Decimal)
+        return tomllib.loads(source, parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(_toml_mistake(path, source, str(error))) from None
+        raise ConfigError(_toml_mistake(name, source, str(error))) from None
 
 
 def lines(source: str) -> dict[Key, int]:
@@ -132,7 +140,7 @@ def _statements(source: str) -> Iterator[tuple[int, str]]:
         yield first, source[start:]
 
 
-def _toml_mistake(path: Path, source: str, message: str) -> str:
+def _toml_mistake(path: str, source: str, message: str) -> str:
     match = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)$", message)
     if match is None:
         return f"{path}: {message}"
@@ -145,7 +153,7 @@ def _toml_mistake(path: Path, source: str, message: str) -> str:
     return f"{path}:{number}: {message[: match.start()]}{mend}"
 
 
-def _mistakes(path: Path, source: str, error: ValidationError) -> str:
+def _mistakes(path: str, source: str, error: ValidationError) -> str:
     places = lines(source)
     told = []
     for detail in error.errors():

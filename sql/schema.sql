@@ -225,7 +225,15 @@ CREATE TABLE public.imports (
     read bigint DEFAULT 0 NOT NULL,
     added bigint DEFAULT 0 NOT NULL,
     present bigint DEFAULT 0 NOT NULL,
-    rejected bigint DEFAULT 0 NOT NULL
+    rejected bigint DEFAULT 0 NOT NULL,
+    size bigint DEFAULT 0 NOT NULL,
+    "position" bigint DEFAULT 0 NOT NULL,
+    actor text DEFAULT ''::text NOT NULL,
+    dry_run boolean DEFAULT false NOT NULL,
+    told_at timestamp with time zone,
+    failure text DEFAULT ''::text NOT NULL,
+    rejects bytea,
+    CONSTRAINT failed_has_ended CHECK (((failure = ''::text) OR (ended_at IS NOT NULL)))
 );
 
 CREATE TABLE public.keys (
@@ -584,6 +592,8 @@ CREATE INDEX history_of_campaign ON public.history USING btree (campaign_id, id)
 CREATE INDEX history_of_contact ON public.history USING btree (contact_id, id) WHERE (contact_id IS NOT NULL);
 
 CREATE INDEX idempotency_by_time ON public.idempotency USING btree (at);
+
+CREATE INDEX imports_by_time ON public.imports USING btree (started_at, id);
 
 CREATE UNIQUE INDEX ledger_books_a_report_once ON public.ledger USING btree (report_id) WHERE (kind = 'report'::text);
 

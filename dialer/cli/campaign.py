@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from dialer import rulebook
-from dialer.campaign_file import CampaignFile
 from dialer.cli import outlook
 from dialer.cli.session import (
     ConfigOption,
@@ -28,43 +27,13 @@ from dialer.database.queries import Connection
 from dialer.database.store import campaigns
 from dialer.database.transaction import transact
 from dialer.domain.campaign import Campaign, diff
-from dialer.domain.errors import ConfigError
 from dialer.engine import steer
-from dialer.settings import Settings, load
-from dialer.settings.links import missing
+from dialer.settings import load
 
 app = typer.Typer(help="Campaigns: what is applied, how it stands, and its moves.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(help="Campaign files (TOML).", show_default=False)]
 Name = Annotated[str, typer.Argument(help="The campaign's name.", show_default=False)]
-
-
-def read_all(settings: Settings, paths: list[Path]) -> list[CampaignFile]:
-    """Every file read before any is applied: one mistake, and nothing is half done.
-
-    Raises ConfigError with every mistake of every file.
-    """
-    mistakes: list[str] = []
-    files: dict[str, tuple[Path, CampaignFile]] = {}
-    for path in paths:
-        try:
-            file = rulebook.read(path, settings.campaigns_dir)
-        except ConfigError as error:
-            mistakes.append(str(error))
-            continue
-        name, agent = file.campaign.name, file.campaign.agent
-        if agent not in settings.agents:
-            known = ", ".join(settings.agents) or "none yet"
-            mistakes.append(
-                f"{path}: agent {agent!r} has no section [agents.{agent}] in the settings; known are: {known}"
-            )
-        mistakes += [f"{path}: {text}" for text in missing(file.campaign, settings)]
-        if name in files:
-            mistakes.append(f"{path}: name {name!r} is that of {files[name][0]} too; give each file its own")
-        files.setdefault(name, (path, file))
-    if mistakes:
-        raise ConfigError("\n".join(mistakes))
-    return [file for _, file in files.values()]
 
 
 def _say(text: str) -> None:
@@ -122,7 +91,7 @@ def plan(
         return
 
     async def work() -> list[steer.Plan]:
-        read = read_all(load(config), [Path(each) for each in what])
+        read = rulebook.read_all(load(config), [Path(each) for each in what])
         async with opened(config) as session, session.pool.acquire() as conn:
             await steer.check_sequences(conn, read)
             return [await steer.plan(conn, file) for file in read]
@@ -135,7 +104,7 @@ def apply(files: Files, config: ConfigOption = None, as_json: JsonOption = False
     """Put these files into force, all or none; each applied version is kept."""
 
     async def work() -> list[steer.Plan]:
-        read = read_all(load(config), files)
+        read = rulebook.read_all(load(config), files)
         async with opened(config) as session:
 
             async def all_of_them(conn: Connection) -> list[steer.Plan]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
@@ -13,7 +12,7 @@ from dialer.database.store import campaigns
 from dialer.domain.disposition import Disposition
 from dialer.domain.errors import ConfigError
 from dialer.domain.forecast import ASSUMED, Ending
-from dialer.engine.outlook import Outlook, look
+from dialer.engine.outlook import Outlook, document, look
 
 
 def plan(name: str, assume: list[str], config: Path | None, *, as_json: bool) -> None:
@@ -24,7 +23,7 @@ def plan(name: str, assume: list[str], config: Path | None, *, as_json: bool) ->
 
     told, purpose = run(work())
     if as_json:
-        print_json(as_document(told))
+        print_json({**document(told), "reasons": dict(told.why.most_common())})
         return
     _show(told)
     if purpose is None:
@@ -71,21 +70,6 @@ def assumed(texts: list[str]) -> dict[Disposition, Ending] | None:
     if texts and not sum(ending.share for ending in mix.values()):
         raise ConfigError("--assume: at least one share must be above 0")
     return mix or None
-
-
-def as_document(told: Outlook) -> dict[str, Any]:
-    """What a program reads; credits as decimal strings."""
-    forecast = told.forecast
-    assert forecast is not None
-    return {
-        "campaign": told.campaign, "people": told.people, "now": told.now, "later": told.later, "never": told.never,
-        "reasons": dict(told.why.most_common()), "assumptions": told.source,
-        "mix": {str(how): round(ending.share, 4) for how, ending in told.mix.items()},
-        "finish": forecast.finish, "calls": round(forecast.calls), "left": round(forecast.left),
-        "credits": f"{forecast.credits:.2f}", "credits_least": f"{forecast.least:.2f}",
-        "credits_most": f"{forecast.most:.2f}",
-        "hours": [{"hour": hour, "calls": round(calls, 1)} for hour, calls in forecast.hours.items()],
-    }  # fmt: skip
 
 
 def _show(told: Outlook) -> None:

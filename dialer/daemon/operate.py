@@ -12,7 +12,9 @@ from dialer.database.queries import Connection
 from dialer.database.store import access
 from dialer.database.transaction import AWAY, transact
 from dialer.domain.clock import Clock
+from dialer.engine.apply import Applier
 from dialer.engine.passage import Line
+from dialer.intake.uploads import Uploads
 from dialer.scheduler import Scheduler
 from dialer.web.api import Api
 from dialer.web.api.access import Gatekeeper, Role
@@ -26,7 +28,9 @@ from dialer.web.operators import application, serve
 log = structlog.get_logger()
 
 
-async def operate(stack: AsyncExitStack, scheduler: Scheduler, parts: Parts, clock: Clock) -> None:
+async def operate(
+    stack: AsyncExitStack, scheduler: Scheduler, parts: Parts, clock: Clock, applier: Applier
+) -> None:
     """Listen at ``[console]``, until the stack ends."""
     console = parts.settings.console
     token = console.token.get_secret_value()
@@ -40,7 +44,9 @@ async def operate(stack: AsyncExitStack, scheduler: Scheduler, parts: Parts, clo
         }
 
     keeper = Gatekeeper(parts.pool, clock, token)
-    shared = ApiParts(parts.pool, clock, parts.settings, lines)
+    uploads = Uploads(parts.pool, clock)
+    stack.push_async_callback(uploads.close)
+    shared = ApiParts(parts.pool, clock, parts.settings, lines, applier, uploads)
     app = application(metrics, Api(shared, keeper), Console(shared, keeper), lambda: ready(parts))
     stack.push_async_callback(await serve(app, console.host, console.port))
     await invite(parts, clock)

@@ -1,9 +1,12 @@
 """What is done at intervals."""
 
+from datetime import timedelta
+from typing import Final
+
 from dialer.daemon.parts import Parts
 from dialer.database.clock import DatabaseClock
 from dialer.database.queries import Connection
-from dialer.database.store import ledger
+from dialer.database.store import access, imports, ledger
 from dialer.database.transaction import transact
 from dialer.engine import steer
 from dialer.engine.apply import Applier
@@ -13,6 +16,12 @@ from dialer.engine.pulse import Pulse
 from dialer.engine.rescue import Rescuer
 from dialer.scheduler import Scheduler
 from dialer.web.receiver import Receiver
+
+ANSWERS: Final = timedelta(days=7)
+"""How long an answer is kept for the Idempotency-Key of its request."""
+
+REJECTS: Final = timedelta(days=30)
+"""How long a reject file is kept."""
 
 
 def sweeps(
@@ -47,6 +56,13 @@ def sweeps(
         async with parts.pool.acquire() as conn:
             await ledger.learn_prices(conn, least=20, most=500)
 
+    async def forget() -> None:
+        async def work(conn: Connection) -> None:
+            await access.forget_answers(conn, clock.now() - ANSWERS)
+            await imports.forget_rejects(conn, clock.now() - REJECTS)
+
+        await transact(parts.pool, work)
+
     scheduler.every(1, receiver.drain, "drain")
     scheduler.every(1, rescuer.sweep, "rescue")
     scheduler.every(2, finish, "finish")
@@ -59,3 +75,4 @@ def sweeps(
     )
     scheduler.every(30, breaker.look, "breakers")
     scheduler.every(30, sync, "clock")
+    scheduler.every(600, forget, "forget")

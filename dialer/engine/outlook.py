@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 from uuid import UUID
 
 from dialer.database.queries import Connection
@@ -103,6 +103,22 @@ async def look(
         campaign, groups, outlook.mix, per_second=Decimal(rate), lines=min(lines, default=None), spent=spent
     ).run(now)
     return outlook
+
+
+def document(told: Outlook) -> dict[str, Any]:
+    """What a program reads: credits as decimal texts, times in UTC."""
+    forecast = told.forecast
+    assert forecast is not None
+    return {
+        "campaign": told.campaign, "people": told.people, "now": told.now, "later": told.later, "never": told.never,
+        "reasons": [{"reason": reason, "people": people} for reason, people in told.why.most_common()],
+        "assumptions": told.source,
+        "mix": {str(how): round(ending.share, 4) for how, ending in told.mix.items()},
+        "finish": forecast.finish, "calls": round(forecast.calls), "left": round(forecast.left),
+        "credits": f"{forecast.credits:.2f}", "credits_least": f"{forecast.least:.2f}",
+        "credits_most": f"{forecast.most:.2f}",
+        "hours": [{"hour": hour, "calls": round(calls, 1)} for hour, calls in forecast.hours.items()],
+    }  # fmt: skip
 
 
 def _judge(outlook: Outlook, claimed: Claimed, campaign: Campaign, now: datetime) -> datetime | None:

@@ -38,15 +38,19 @@ _REOPENED: Final = "new contacts"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What to read and where to put what is refused. ``path`` None is stdin; ``rejects`` None keeps only counts."""
+    """What to read and where to put what is refused. ``path`` None is stdin; ``rejects`` None keeps only counts.
+
+    ``title`` is told in place of the path.
+    """
 
     path: Path | None
     rejects: Path | None = None
+    title: str = ""
 
     @property
     def name(self) -> str:
         """The list's name, as it is told."""
-        return "stdin" if self.path is None else str(self.path)
+        return self.title or ("stdin" if self.path is None else str(self.path))
 
 
 @dataclass(slots=True)
@@ -87,10 +91,11 @@ async def import_file(
     dry_run: bool = False,
     region: str | None = None,
     chunk: int = CHUNK,
+    import_id: UUID | None = None,
     on_progress: Callable[[Summary], None] = lambda _: None,
 ) -> Summary:
     """Import a list. ``region`` replaces the campaign's default region; ``on_progress`` is called after each
-    transaction, of ``chunk`` rows or fewer.
+    transaction, of ``chunk`` rows or fewer. An import with an ``import_id`` is written down even if it adds nobody.
 
     Raises ConfigError for a list that cannot be read at all or a campaign that takes no contacts, before anything
     is written; DatabaseError when Postgres goes away midway, saying what is in.
@@ -110,13 +115,25 @@ async def import_file(
             judge = judge_with(campaign.definition, region=region, now=now)
             chunks = chunks_of(iter(rows), judge, chunk, now, lines.position)
             async with pool.acquire() as conn:
-                writer = _Writer(conn, campaign, summary, rejects, actor=actor, now=now, dry_run=dry_run)
+                told = imports.Told(
+                    import_id or new_id(now), campaign.id, source.name, summary.size, actor, dry_run
+                )
+                writer = _Writer(
+                    conn,
+                    campaign,
+                    summary,
+                    rejects,
+                    told,
+                    clock,
+                    now=now,
+                    written=not dry_run or import_id is not None,
+                )
                 try:
                     await writer.begin()
                     await _pump(chunks, writer, began, on_progress)
                     await writer.end(clock.now())
-                except ConfigError:
-                    await writer.end(clock.now())
+                except ConfigError as error:
+                    await writer.end(clock.now(), str(error))
                     raise
                 except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                     raise DatabaseError(
@@ -152,27 +169,28 @@ class _Writer:
     """The transactions of one import, on one connection."""
 
     def __init__(
-        self, conn: Connection, campaign: CampaignRow, summary: Summary, rejects: Rejects, *,
-        actor: str, now: datetime, dry_run: bool,
+        self, conn: Connection, campaign: CampaignRow, summary: Summary, rejects: Rejects, told: imports.Told,
+        clock: Clock, *, now: datetime, written: bool,
     ) -> None:  # fmt: skip
         self.summary = summary
         self._conn = conn
         self._campaign = campaign
         self._rejects = rejects
-        self._actor = actor
+        self._clock = clock
         self._now = now
-        self._dry_run = dry_run
-        self._id: UUID = new_id(now)
+        self._told = told
+        self._dry_run = told.dry_run
+        self._written = written
 
     async def begin(self) -> None:
         await imports.prepare(self._conn)
-        if not self._dry_run:
-            await imports.begin(self._conn, self._id, self._campaign.id, self.summary.file, self._now)
+        if self._written:
+            await imports.begin(self._conn, self._told, self._now)
 
-    async def end(self, now: datetime) -> None:
+    async def end(self, now: datetime, failure: str = "") -> None:
         await imports.discard(self._conn)
-        if not self._dry_run:
-            await imports.end(self._conn, self._id, now)
+        if self._written:
+            await imports.end(self._conn, self._told.id, now, failure)
 
     async def write(self, chunk: Chunk) -> None:
         for left in reversed(range(_TIMES)):
@@ -213,13 +231,14 @@ class _Writer:
             self.summary.reopened = True
             if not self._dry_run:
                 await self._reopen()
-        if not self._dry_run:
+        if self._written:
             await imports.count(
-                conn, self._id, read=len(rows) + len(chunk.bad), added=enrolled.added,
+                conn, self._told.id, read=len(rows) + len(chunk.bad), added=enrolled.added,
                 present=enrolled.fresh - enrolled.added, rejected=len(chunk.bad) + len(doubles),
+                position=chunk.position, now=self._clock.now(),
             )  # fmt: skip
-            if enrolled.added and state is CampaignState.ACTIVE:
-                await imports.tell(conn)
+        if not self._dry_run and enrolled.added and state is CampaignState.ACTIVE:
+            await imports.tell(conn)
         return enrolled, doubles
 
     async def _reopen(self) -> None:
@@ -229,7 +248,7 @@ class _Writer:
         )  # fmt: skip
         assert moved, "the campaign is held"
         await contacts.tell(
-            self._conn, at=self._now, actor=self._actor, state=CampaignState.DRAFT, reason=_REOPENED,
+            self._conn, at=self._now, actor=self._told.actor, state=CampaignState.DRAFT, reason=_REOPENED,
             campaign_id=self._campaign.id,
         )  # fmt: skip
 

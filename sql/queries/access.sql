@@ -38,6 +38,10 @@ select request, status, answer from idempotency where actor = :actor and key = :
 -- What is answered, kept in the transaction of what it tells of.
 update idempotency set status = :status, answer = :answer where actor = :actor and key = :key;
 
+-- name: forget_answers(before)!
+-- Nobody asks again after so long.
+delete from idempotency where at < :before;
+
 -- name: insert_session(digest, name, role, csrf, expires_at, now)!
 -- Somebody signed in.
 insert into sessions (digest, name, role, csrf, created_at, expires_at)

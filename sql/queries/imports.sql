@@ -78,17 +78,53 @@ order by i.line;
 -- The state of a campaign, which nobody changes until we commit.
 select state from campaigns where id = :campaign_id for share;
 
--- name: begin_import(id, campaign_id, file, now)!
-insert into imports (id, campaign_id, file, started_at) values (:id, :campaign_id, :file, :now);
+-- name: begin_import(id, campaign_id, file, size, actor, dry_run, now)!
+-- An import, or nothing if it was said before.
+insert into imports (id, campaign_id, file, size, actor, dry_run, started_at, told_at)
+values (:id, :campaign_id, :file, :size, :actor, :dry_run, :now, :now)
+on conflict do nothing;
 
--- name: count_import(id, read, added, present, rejected)!
+-- name: count_import(id, read, added, present, rejected, position, now)!
 -- What one chunk came to, in its transaction.
 update imports set read = read + :read, added = added + :added, present = present + :present,
-       rejected = rejected + :rejected
+       rejected = rejected + :rejected, position = :position, told_at = :now
 where id = :id;
 
--- name: end_import(id, now)!
-update imports set ended_at = :now where id = :id;
+-- name: end_import(id, failure, now)!
+-- It has ended; one that has said why it broke off keeps that.
+update imports set ended_at = coalesce(ended_at, :now::timestamptz), told_at = :now,
+       failure = case when failure = '' then :failure else failure end
+where id = :id;
+
+-- name: keep_rejects(id, rejects)!
+update imports set rejects = :rejects where id = :id;
+
+-- name: import_rejects(id)$
+select rejects from imports where id = :id;
+
+-- name: forget_rejects(before)!
+-- What is older has had its time.
+update imports set rejects = null where rejects is not null and started_at < :before;
+
+-- name: list_imports(campaign, before_at, before, most, silent)
+-- The latest first; with ``before_at`` and ``before`` only those behind that one.
+select i.id, p.name as campaign, i.file, i.size, i.position, i.actor, i.dry_run, i.started_at, i.ended_at, i.failure,
+       i.read, i.added, i.present, i.rejected, i.rejects is not null as rejects_kept,
+       case when i.failure <> '' then 'failed' when i.ended_at is not null then 'ended'
+            when coalesce(i.told_at, i.started_at) < :silent then 'silent' else 'running' end as state
+from imports i join campaigns p on p.id = i.campaign_id
+where (:campaign::text is null or p.name = :campaign)
+  and (:before_at::timestamptz is null or (i.started_at, i.id) < (:before_at, :before::uuid))
+order by i.started_at desc, i.id desc
+limit :most;
+
+-- name: find_import(id, silent)^
+select i.id, p.name as campaign, i.file, i.size, i.position, i.actor, i.dry_run, i.started_at, i.ended_at, i.failure,
+       i.read, i.added, i.present, i.rejected, i.rejects is not null as rejects_kept,
+       case when i.failure <> '' then 'failed' when i.ended_at is not null then 'ended'
+            when coalesce(i.told_at, i.started_at) < :silent then 'silent' else 'running' end as state
+from imports i join campaigns p on p.id = i.campaign_id
+where i.id = :id;
 
 -- name: tell_contacts()$
 -- A hint to the daemons, given with the commit: there are new contacts.

@@ -105,6 +105,10 @@ with gone as (
 )
 select count(*) from gone;
 
+-- name: erase_rejects()!
+-- Whoever is erased may stand in any reject file, written in any way.
+update imports set rejects = null where rejects is not null;
+
 -- name: erase_suppressions(phone)!
 -- The keyed digest bars it now.
 delete from suppressions where phone = :phone;

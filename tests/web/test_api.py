@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from dialer.database.store import access
 from dialer.domain.ids import new_id
+from dialer.intake.uploads import Uploads
 from dialer.settings import Settings
 from dialer.web.api import PREFIX, Api
 from dialer.web.api.access import FAILURES, LOCKED, Gatekeeper, Role, masked
@@ -53,7 +54,9 @@ class Client:
 @pytest.fixture
 async def client(engine: Any, tools: Any) -> AsyncIterator[Client]:
     lines = {"sales": tools.SALES, "care": tools.CARE}
-    parts = Parts(engine.pool, engine.clock, Settings(), lambda: lines)
+    uploads = Uploads(engine.pool, engine.clock)
+    agents = {name: {"agent_id": name, "api_key": "k", "webhook_secrets": ["s"]} for name in lines}
+    parts = Parts(engine.pool, engine.clock, Settings(agents=agents), lambda: lines, engine.applier, uploads)
     app = web.Application()
     app.add_subapp(PREFIX, Api(parts, Gatekeeper(engine.pool, engine.clock, OPEN)).application())
     runner = web.AppRunner(app, access_log=None)
@@ -73,6 +76,7 @@ async def client(engine: Any, tools: Any) -> AsyncIterator[Client]:
             )
     async with aiohttp.ClientSession() as session:
         yield Client(engine, session, f"http://127.0.0.1:{runner.addresses[0][1]}{PREFIX}")
+    await uploads.close()
     await runner.cleanup()
 
 
@@ -80,7 +84,7 @@ def filled(path: str) -> str:
     """A path with names and ids of nothing."""
     for name in ("campaign", "agent", "token"):
         path = path.replace(f"{{{name}}}", "nobody")
-    for name in ("contact", "report", "attempt", "event", "notice"):
+    for name in ("contact", "report", "attempt", "event", "notice", "import"):
         path = path.replace(f"{{{name}}}", str(uuid4()))
     return path
 
@@ -251,6 +255,148 @@ async def test_the_document_is_served_and_says_every_operation(client: Client) -
     assert said["openapi"] == "3.1.0"
     told = {operation["operationId"] for path in said["paths"].values() for operation in path.values()}
     assert told == {operation.name for operation in OPERATIONS}
+
+
+LIST = "phone;name\n+1 415 555 0123;Ada\nsoon;=cmd|calc\n+14155550123;Ada again\n+14155550124;Bob\n"
+
+
+async def upload(
+    client: Client, query: str = "", text: str = LIST, kind: str = "text/csv"
+) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {SECRETS[Role.OPERATOR]}", "Content-Type": kind}
+    url = f"{client.url}/campaigns/promo/imports{query}"
+    async with client.session.post(url, data=text.encode(), headers=headers) as response:
+        return response.status, await response.json()
+
+
+async def ended(client: Client, import_id: str) -> Any:
+    async with asyncio.timeout(20):
+        while (said := await client.get(f"/imports/{import_id}"))["state"] == "running":
+            await asyncio.sleep(0.02)
+    return said
+
+
+async def test_a_list_is_imported_and_what_was_refused_can_be_had(client: Client) -> None:
+    await client.engine.campaign()
+    status, begun = await upload(client, "?file=people.csv")
+    assert status == 202, begun
+    done = await ended(client, begun["id"])
+    assert (done["state"], done["file"], done["read"]) == ("ended", "people.csv", 4)
+    assert (done["added"], done["rejected"], done["position"]) == (2, 2, len(LIST))
+    assert (await client.get("/imports"))["items"] == [done]
+    headers = {"Authorization": f"Bearer {SECRETS[Role.OPERATOR]}"}
+    async with client.session.get(f"{client.url}/imports/{done['id']}/rejects", headers=headers) as response:
+        said = await response.text()
+        assert response.headers["Content-Disposition"].startswith("attachment")
+    assert "'=cmd|calc" in said, "disarmed"
+    assert "same number as line 2" in said
+    _, again = await upload(client, "?file=people.csv")
+    assert (await ended(client, again["id"]))["present"] == 2, "again adds only what is missing"
+    assert (await client.ask("POST", "/persons/erase", {"phone": PHONE, "reason": "asked"}))[0] == 200
+    assert (await client.ask("GET", f"/imports/{done['id']}/rejects"))[0] == 404, (
+        "whoever is erased may stand in it"
+    )
+
+
+async def test_a_list_is_tried_before_it_is_imported_and_a_bad_one_says_why(client: Client) -> None:
+    await client.engine.campaign()
+    _, tried = await upload(client, "?dry_run=true")
+    assert (await ended(client, tried["id"]))["added"] == 2
+    assert await client.engine.pool.fetchval("select count(*) from contacts") == 0
+    _, bad = await upload(client, text="colour,shape\nred,round\n")
+    said = await ended(client, bad["id"])
+    assert said["state"] == "failed"
+    assert "phone" in said["failure"]
+    assert (await upload(client, kind="image/png"))[0] == 415
+    assert (await upload(client, "?region=XX"))[0] == 400
+    await client.ask("POST", "/campaigns/promo/stop", {}, Role.OPERATOR)
+    assert (await upload(client))[0] == 409
+
+
+async def test_imports_come_in_pages_the_latest_first(client: Client) -> None:
+    await client.engine.campaign()
+    made = []
+    for _ in range(5):
+        await client.engine.clock.advance(1)
+        _, begun = await upload(client)
+        await ended(client, begun["id"])
+        made.append(begun["id"])
+    first = await client.get("/imports?limit=3&campaign=promo")
+    second = await client.get(f"/imports?limit=3&after={first['next']}")
+    assert [each["id"] for each in first["items"] + second["items"]] == made[::-1]
+    assert second["next"] is None
+
+
+FILE = 'name = "winter"\nagent = "sales"\n[cadence]\nmax_attempts = 3\n'
+
+
+async def test_a_campaign_is_planned_and_applied_from_its_text(client: Client) -> None:
+    files = {"files": [{"name": "winter.toml", "text": FILE}]}
+    status, said = await client.ask("POST", "/plan", files, Role.VIEWER)
+    assert (status, said["items"][0]["version"], said["items"][0]["state"]) == (200, 1, None), said
+    assert (await client.ask("POST", "/apply", files, Role.VIEWER))[0] == 403
+    assert (await client.ask("POST", "/apply", files, Role.OPERATOR))[1] == said
+    files["files"][0]["text"] = FILE.replace("3", "4")
+    status, said = await client.ask("POST", "/plan", files)
+    assert status == 200, said
+    assert said["items"][0]["changes"] == [{"key": "cadence.max_attempts", "old": 3, "new": 4}]
+    files["files"].append({"name": "bad.toml", "text": 'name = "bad"\nagent = "nobody"\n'})
+    status, said = await client.ask("POST", "/apply", files)
+    assert status == 400
+    assert "bad.toml" in said["errors"][0]["detail"]
+    assert (await client.get("/campaigns/winter"))["version"] == 1, "all or none"
+
+
+async def test_the_outlook_says_who_can_be_called_when_and_at_what_cost(client: Client) -> None:
+    campaign = await client.engine.campaign()
+    for number in range(3):
+        await client.engine.contact(campaign, f"+1415555012{number}")
+    said = await client.get("/campaigns/promo/outlook", Role.VIEWER)
+    assert (said["people"], said["now"], said["never"]) == (3, 3, 0)
+    assert said["calls"] >= 3
+    assert float(said["credits_least"]) <= float(said["credits"]) <= float(said["credits_most"])
+    assert said["finish"] is not None
+
+
+async def test_a_person_is_exported_and_erased_by_an_admin(client: Client, tools: Any) -> None:
+    campaign = await client.engine.campaign()
+    await client.engine.contact(campaign, PHONE)
+    await client.engine.report(tools.body(await client.engine.place()))
+    _, held = await client.ask("POST", "/persons/export", {"phone": "+1 415 555 0123"})
+    assert (len(held["contacts"]), len(held["attempts"]), len(held["reports"])) == (1, 1, 1)
+    assert held["attempts"][0]["credits"] == "0.527000"
+    _, said = await client.ask("POST", "/persons/erase", {"phone": PHONE, "reason": "asked in writing"})
+    assert (said["contacts"], said["attempts"]) == (1, 1)
+    _, held = await client.ask("POST", "/persons/export", {"phone": PHONE})
+    assert held["contacts"] == []
+    assert (await client.ask("POST", "/persons/erase", {"phone": "soon", "reason": "x"}))[0] == 400
+
+
+async def test_a_report_shows_the_attempts_that_it_may_be_of(client: Client, tools: Any) -> None:
+    campaign = await client.engine.campaign()
+    await client.engine.contact(campaign, PHONE)
+    passed = await client.engine.place()
+    await client.engine.report(tools.body(call="x", phone="+12125550100"))
+    (report,) = (await client.get("/reports"))["items"]
+    assert (await client.get(f"/reports/{report['id']}/candidates"))["items"] == []
+    status, said = await client.ask("POST", f"/reports/{report['id']}/replay", {}, Role.OPERATOR)
+    assert (status, said) == (200, {"matched": 0})
+    assert (await client.engine.report(tools.body(passed))).value == "applied"
+
+
+async def test_an_agent_is_paused_by_hand_and_rings_nobody_until_it_is_resumed(client: Client) -> None:
+    await client.engine.contact(await client.engine.campaign(), PHONE)
+    _, said = await client.ask(
+        "POST", "/agents/sales/pause", {"reason": "the script is wrong"}, Role.OPERATOR
+    )
+    assert (said["state"], said["reason"]) == ("paused", "the script is wrong (operator (api))")
+    assert (await client.engine.open()).passed == []
+    await client.ask("POST", "/agents/sales/resume", {}, Role.OPERATOR)
+    assert len((await client.engine.open()).passed) == 1
+
+
+async def test_the_audit_finds_nothing_where_nothing_is_wrong(client: Client) -> None:
+    assert all(each["faults"] == [] for each in (await client.get("/audit"))["items"])
 
 
 async def test_it_answers_what_its_document_says(client: Client, tools: Any) -> None:

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from dialer.database.store import access
 from dialer.domain.ids import new_id
+from dialer.intake.uploads import Uploads
 from dialer.settings import Settings
 from dialer.web.api import PREFIX, Api
 from dialer.web.api.access import COOKIE, CSRF, SESSION, Gatekeeper, Role
@@ -61,7 +62,9 @@ class Browser:
 
 @pytest.fixture
 async def browser(engine: Any, tools: Any) -> AsyncIterator[Browser]:
-    parts = Parts(engine.pool, engine.clock, Settings(), lambda: {"sales": tools.SALES, "care": tools.CARE})
+    lines = {"sales": tools.SALES, "care": tools.CARE}
+    uploads = Uploads(engine.pool, engine.clock)
+    parts = Parts(engine.pool, engine.clock, Settings(), lambda: lines, engine.applier, uploads)
     keeper = Gatekeeper(engine.pool, engine.clock)
     app = web.Application()
     app.add_subapp(PREFIX, Api(parts, keeper).application())

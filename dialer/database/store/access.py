@@ -97,6 +97,11 @@ async def keep(conn: Connection, actor: str, key: str, status: int, answer: Any)
     await queries.keep_answer(conn, actor=actor, key=key, status=status, answer=answer)
 
 
+async def forget_answers(conn: Connection, before: datetime) -> None:
+    """Forget what was answered before an instant."""
+    await queries.forget_answers(conn, before=before)
+
+
 @dataclass(frozen=True, slots=True)
 class SignedIn:
     """Who is signed in; ``csrf`` is what every change must bear beside the cookie."""

@@ -1,8 +1,9 @@
 """Imports: a chunk at a time through a temporary table, on one connection that is held for the whole list."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
 from uuid import UUID
 
 from dialer.database.queries import Connection, load
@@ -62,21 +63,91 @@ async def hold_campaign(conn: Connection, campaign_id: UUID) -> CampaignState:
     return CampaignState(await queries.hold_campaign(conn, campaign_id=campaign_id))
 
 
-async def begin(conn: Connection, import_id: UUID, campaign_id: UUID, file: str, now: datetime) -> None:
-    """Say that an import begins."""
-    await queries.begin_import(conn, id=import_id, campaign_id=campaign_id, file=file, now=now)
+SILENT: Final = timedelta(minutes=2)
+"""An import that has not told of a chunk for so long was killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of an import when it begins; ``size`` in bytes."""
+
+    id: UUID
+    campaign_id: UUID
+    file: str
+    size: int
+    actor: str
+    dry_run: bool
+
+
+async def begin(conn: Connection, told: Told, now: datetime) -> None:
+    """Say that an import begins; said twice, it counts once."""
+    await queries.begin_import(conn, **asdict(told), now=now)
 
 
 async def count(
-    conn: Connection, import_id: UUID, *, read: int, added: int, present: int, rejected: int
+    conn: Connection,
+    import_id: UUID,
+    *,
+    read: int,
+    added: int,
+    present: int,
+    rejected: int,
+    position: int,
+    now: datetime,
 ) -> None:
-    """Count a chunk, in its own transaction."""
-    await queries.count_import(conn, id=import_id, read=read, added=added, present=present, rejected=rejected)
+    """Count a chunk, in its own transaction; ``position``: bytes read so far."""
+    await queries.count_import(
+        conn,
+        id=import_id,
+        read=read,
+        added=added,
+        present=present,
+        rejected=rejected,
+        position=position,
+        now=now,
+    )
 
 
-async def end(conn: Connection, import_id: UUID, now: datetime) -> None:
-    """Say that an import has ended."""
-    await queries.end_import(conn, id=import_id, now=now)
+async def end(conn: Connection, import_id: UUID, now: datetime, failure: str = "") -> None:
+    """Say that an import has ended; ``failure``: why before its time."""
+    await queries.end_import(conn, id=import_id, failure=failure, now=now)
+
+
+async def keep_rejects(conn: Connection, import_id: UUID, rejects: bytes) -> None:
+    """Keep a reject file."""
+    await queries.keep_rejects(conn, id=import_id, rejects=rejects)
+
+
+async def rejects(conn: Connection, import_id: UUID) -> bytes | None:
+    """The reject file, if one is kept."""
+    kept: bytes | None = await queries.import_rejects(conn, id=import_id)
+    return kept
+
+
+async def forget_rejects(conn: Connection, before: datetime) -> None:
+    """Forget the reject files of imports begun before an instant."""
+    await queries.forget_rejects(conn, before=before)
+
+
+async def listing(
+    conn: Connection, *, campaign: str | None, before: dict[str, Any] | None, most: int, now: datetime
+) -> list[dict[str, Any]]:
+    """Imports, the latest first; ``before``: a row of the page before. ``state``: running, ended, failed, silent."""
+    rows = queries.list_imports(
+        conn,
+        campaign=campaign,
+        before_at=before["started_at"] if before else None,
+        before=before["id"] if before else None,
+        most=most,
+        silent=now - SILENT,
+    )
+    return [dict(row) async for row in rows]
+
+
+async def find(conn: Connection, import_id: UUID, now: datetime) -> dict[str, Any] | None:
+    """One import, as ``listing`` tells it."""
+    row = await queries.find_import(conn, id=import_id, silent=now - SILENT)
+    return dict(row) if row else None
 
 
 async def tell(conn: Connection) -> None:

@@ -51,6 +51,7 @@ async def erase(conn: Connection, phone: str, pseudonym: str, *, actor: str, now
     notices = await queries.erase_notices(conn, phone=phone, now=now)
     attempts = await queries.erase_attempts(conn, phone=phone, pseudonym=pseudonym)
     contacts = await queries.erase_contacts(conn, phone=phone, pseudonym=pseudonym, actor=actor, now=now)
+    await queries.erase_rejects(conn)
     await queries.erase_suppressions(conn, phone=phone)
     await queries.erase_lifted(conn, phone=phone)
     return Erased(contacts, attempts, reports, events, notices)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 from aiohttp import web
@@ -14,7 +15,7 @@ from dialer.database.transaction import AGAIN, AWAY
 from dialer.domain.errors import ConfigError
 from dialer.web.api import openapi
 from dialer.web.api.access import Gatekeeper, Role, Who, masked
-from dialer.web.api.operation import AnsweredError, Call, Once, Operation, Parts
+from dialer.web.api.operation import AnsweredError, Call, File, Once, Operation, Parts
 from dialer.web.api.operations import OPERATIONS
 from dialer.web.api.problem import Fault, Problem, respond
 
@@ -48,13 +49,16 @@ class Api:
             who = await self._keeper.who(request)
             if not who.may(operation.role):
                 raise Problem(403, f"this needs the role {operation.role}; the token is a {who.role}'s")
-            raw = await request.read()
+            if operation.takes and request.content_type not in operation.takes:
+                raise Problem(415, f"send a list as {' or '.join(operation.takes)}")
+            raw = b"" if operation.takes else await request.read()
             call = Call(
                 self._parts,
                 who,
                 dict(request.match_info),
                 _checked(operation.query, _query(request), "query"),
                 None if operation.body is None else _checked(operation.body, _json(request, raw), "body"),
+                stream=request.content.iter_chunked(1 << 18) if operation.takes else None,
             )
             if operation.repeatable and (key := _key(request)) is not None:
                 return await self._once(operation, call, key, raw)
@@ -91,6 +95,16 @@ async def _run(operation: Operation, call: Call) -> BaseModel:
 
 
 def _answer(status: int, said: BaseModel | Any, who: Who) -> web.Response:
+    if isinstance(said, File):
+        return web.Response(
+            body=said.content,
+            headers={
+                "Content-Type": said.kind,
+                "Content-Disposition": f"attachment; filename*=UTF-8''{quote(said.name)}",
+                "X-Content-Type-Options": "nosniff",
+                "Cache-Control": "no-store",
+            },
+        )
     body = said.model_dump(mode="json") if isinstance(said, BaseModel) else said
     if who.role is Role.VIEWER:
         body = masked(body)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from dialer.web.api.operation import NAME, Nothing, Operation
+from dialer.web.api.operation import NAME, File, Nothing, Operation
 from dialer.web.api.problem import TYPE, ProblemDetail
 
 REF: Final = "#/components/schemas/{model}"
@@ -25,7 +25,8 @@ def document(operations: Iterable[Operation], prefix: str) -> dict[str, Any]:
     operations = list(operations)
     models: list[type[BaseModel]] = [ProblemDetail]
     for operation in operations:
-        models += [operation.answer, operation.query, *([operation.body] if operation.body else [])]
+        said = (operation.answer, operation.query, operation.body)
+        models += [model for model in said if model is not None and model is not File]
     modes = [
         (model, "validation" if model.__name__.startswith("Ask") else "serialization")
         for model in dict.fromkeys(models)
@@ -82,6 +83,7 @@ def _operation(
                 "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[ -~]+$"},
             }
         )
+    unread = {415} if operation.body or operation.takes else set()
     said: dict[str, Any] = {
         "operationId": operation.name,
         "summary": operation.summary,
@@ -90,14 +92,18 @@ def _operation(
         "responses": {
             str(operation.status): {
                 "description": HTTPStatus(operation.status).phrase,
-                "content": {"application/json": {"schema": named[operation.answer]}},
+                "content": {
+                    operation.gives: {
+                        "schema": {"type": "string"} if operation.answer is File else named[operation.answer]
+                    }
+                },
             },
             **{
                 str(status): {
                     "description": HTTPStatus(status).phrase,
                     "content": {TYPE: {"schema": named[ProblemDetail]}},
                 }
-                for status in sorted({*COMMON, *operation.problems, *([415] if operation.body else [])})
+                for status in sorted({*COMMON, *operation.problems, *unread})
             },
         },
     }
@@ -105,5 +111,10 @@ def _operation(
         said["requestBody"] = {
             "required": True,
             "content": {"application/json": {"schema": named[operation.body]}},
+        }
+    if operation.takes:
+        said["requestBody"] = {
+            "required": True,
+            "content": {media: {"schema": {"type": "string"}} for media in operation.takes},
         }
     return said

@@ -1,6 +1,6 @@
 """Operations: each said once, as a row of a table, from which routes, checks and the OpenAPI document are made."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -13,7 +13,9 @@ from dialer.database.queries import Connection
 from dialer.database.store import access
 from dialer.database.transaction import transact
 from dialer.domain.clock import Clock
+from dialer.engine.apply import Applier
 from dialer.engine.passage import Line
+from dialer.intake.uploads import Uploads
 from dialer.settings import Settings
 from dialer.web.api.access import Role, Who
 from dialer.web.api.problem import Problem
@@ -36,6 +38,12 @@ class Told(BaseModel):
 
 class Nothing(Asked):
     """No parameters, or no body."""
+
+
+class AskMove(Asked):
+    """Why, for the history."""
+
+    reason: str = Field(default="", max_length=500)
 
 
 def _ever(value: object) -> object:
@@ -63,6 +71,8 @@ class Parts:
     clock: Clock
     settings: Settings
     lines: Callable[[], dict[str, Line]]
+    applier: Applier
+    uploads: Uploads
 
 
 class AnsweredError(Exception):
@@ -89,6 +99,8 @@ class Call:
     query: Any
     body: Any
     once: "Once | None" = None
+    stream: AsyncIterator[bytes] | None = None
+    """The body of an operation that takes a list."""
 
     async def transact(self, work: Callable[[Connection], Awaitable[A]]) -> A:
         """Run the operation's work in a transaction; its answer is kept there, if the request may be repeated.
@@ -126,6 +138,15 @@ class Call:
         return f"{self.who.name} (api)"
 
 
+class File(Told):
+    """An answer that is a file."""
+
+    name: str
+    content: bytes
+    kind: str
+    """Its media type."""
+
+
 Handler = Callable[[Call], Awaitable[BaseModel]]
 
 
@@ -144,6 +165,10 @@ class Operation:
     body: type[BaseModel] | None = None
     status: int = 200
     problems: frozenset[int] = frozenset()
+    takes: tuple[str, ...] = ()
+    """Media types of a body that is no JSON, and is streamed."""
+    gives: str = "application/json"
+    """The media type of its answer; ``handler`` returns a ``File`` where it is another."""
     repeatable: bool = False
     """Whether it takes an Idempotency-Key."""
     parameters: dict[str, str] = field(default_factory=dict)

@@ -6,8 +6,12 @@ from dialer.database.queries import Connection
 from dialer.database.store import agents, reports
 from dialer.domain import strain
 from dialer.engine import steer
+from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
-from dialer.web.api.operation import Call, Instant, Operation, Told, missing
+from dialer.web.api.operation import AskMove, Call, Instant, Operation, Told, missing
+
+UNLIFTED = "*"
+"""The mark of a pause that no other key lifts."""
 
 
 class Agent(Told):
@@ -52,6 +56,21 @@ async def resume(call: Call) -> Agent:
     return await call.transact(work)
 
 
+async def pause(call: Call) -> Agent:
+    """Ring nobody for an agent until a person resumes it."""
+    name = call.path["agent"]
+
+    async def work(conn: Connection) -> Agent:
+        if all(row.name != name for row in await agents.every(conn)):
+            raise missing("agent", name)
+        reason = f"{call.body.reason or 'paused'} ({call.actor})"
+        await agents.pause(conn, name, reason=plain(reason), key_mark=UNLIFTED, now=call.now)
+        await steer.notify(conn, "agent")
+        return next(each for each in await _all(conn, call) if each.name == name)
+
+    return await call.transact(work)
+
+
 async def _all(conn: Connection, call: Call) -> list[Agent]:
     forms, told = await reports.last_forms(conn), await reports.ids_told(conn)
     return [
@@ -79,6 +98,17 @@ OPERATIONS = (
         "All agents, and what was learned of them",
         listing,
         Agents,
+    ),
+    Operation(
+        "pause_agent",
+        "POST",
+        "/agents/{agent}/pause",
+        Role.OPERATOR,
+        "Ring nobody for an agent; live calls are still booked",
+        pause,
+        Agent,
+        body=AskMove,
+        parameters={"agent": "name"},
     ),
     Operation(
         "resume_agent",

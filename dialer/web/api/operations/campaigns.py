@@ -11,7 +11,7 @@ from dialer.database.queries import Connection
 from dialer.database.store import campaigns, reporting
 from dialer.engine import steer
 from dialer.web.api.access import Role
-from dialer.web.api.operation import Asked, Call, Instant, Operation, Told, missing
+from dialer.web.api.operation import Asked, AskMove, Call, Instant, Operation, Told, missing
 
 
 class Campaign(Told):
@@ -73,12 +73,6 @@ class AskSummary(Asked):
     """Of the calls begun in so many days."""
 
     days: int = Field(default=30, ge=1, le=3650)
-
-
-class AskMove(Asked):
-    """Why, for the history."""
-
-    reason: str = Field(default="", max_length=500)
 
 
 async def listing(call: Call) -> Campaigns:

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from dialer.database.queries import Connection
-from dialer.database.store import events, outbox
+from dialer.database.store import campaigns, events, outbox, sources
 from dialer.engine import steer
 from dialer.intake import triggers
 from dialer.intake.triggers import plain
@@ -90,6 +90,44 @@ class AskNotices(Asked):
     limit: Limit = 100
 
 
+class Table(Told):
+    """A table that a campaign watches: when it was read last, what went wrong, whom it enrolled."""
+
+    campaign: str
+    database: str | None
+    table: str
+    read_at: Instant
+    error: str
+    contacts: int
+    rejects: int
+
+
+class Tables(Told):
+    """All tables that campaigns watch."""
+
+    items: list[Table]
+
+
+class TableReject(Told):
+    """A row that cannot be called as it is; mended, it is called."""
+
+    key: str
+    reason: str
+    at: datetime
+
+
+class TableRejects(Told):
+    """The latest rows that cannot be called as they are."""
+
+    items: list[TableReject]
+
+
+class AskRejects(Asked):
+    """How many of the latest."""
+
+    limit: Limit = 100
+
+
 class Replayed(Told):
     """How many wait to be sent again."""
 
@@ -142,6 +180,23 @@ async def send_again(call: Call) -> Replayed:
     return await call.transact(work)
 
 
+async def tables(call: Call) -> Tables:
+    """Every table that a campaign watches."""
+    async with call.parts.pool.acquire() as conn:
+        return Tables(items=[Table.model_validate(row) for row in await sources.listing(conn)])
+
+
+async def table_rejects(call: Call) -> TableRejects:
+    """Rows of a campaign's table that cannot be called as they are."""
+    name = call.path["campaign"]
+    async with call.parts.pool.acquire() as conn:
+        row = await campaigns.find(conn, name)
+        if row is None:
+            raise missing("campaign", name)
+        rows = await sources.rejects(conn, row.id, call.query.limit)
+    return TableRejects(items=[TableReject.model_validate(each) for each in rows])
+
+
 async def _known(conn: Connection, call: Call) -> events.EventRow:
     event = call.id("event")
     row = await events.get(conn, event)
@@ -173,6 +228,18 @@ OPERATIONS = (
         replay,
         Acts,
         parameters={"event": "uuid"},
+    ),
+    Operation("list_tables", "GET", "/tables", Role.VIEWER, "Tables that campaigns watch", tables, Tables),
+    Operation(
+        "list_table_rejects",
+        "GET",
+        "/campaigns/{campaign}/rejects",
+        Role.OPERATOR,
+        "Rows of a campaign's table that cannot be called as they are",
+        table_rejects,
+        TableRejects,
+        query=AskRejects,
+        parameters={"campaign": "name"},
     ),
     Operation(
         "list_notices",

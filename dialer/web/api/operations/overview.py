@@ -5,6 +5,7 @@ from decimal import Decimal
 from dialer.database.store import agents, attempts, ledger, outbox, reports
 from dialer.database.store.reports import ReportState
 from dialer.domain.attempt import LIVE
+from dialer.engine.audit import look
 from dialer.web.api.access import Role
 from dialer.web.api.operation import Call, Instant, Operation, Told
 
@@ -39,6 +40,28 @@ class Overview(Told):
     suspense: Decimal
 
 
+class Fault(Told):
+    """What contradicts an invariant, and how."""
+
+    what: str
+    why: str
+
+
+class Finding(Told):
+    """An invariant and what contradicts it; a fault is the dialer's, whatever the provider did."""
+
+    invariant: str
+    meaning: str
+    faults: list[Fault]
+    seconds: float
+
+
+class Audit(Told):
+    """Every invariant, looked at."""
+
+    items: list[Finding]
+
+
 async def overview(call: Call) -> Overview:
     """One look at all of it."""
     async with (
@@ -59,6 +82,14 @@ async def overview(call: Call) -> Overview:
         )
 
 
+async def audit(call: Call) -> Audit:
+    """Look for contradictions in the database."""
+    return Audit(items=[Finding.model_validate(each) for each in await look(call.parts.pool, call.now)])
+
+
 OPERATIONS = (
+    Operation(
+        "audit", "GET", "/audit", Role.OPERATOR, "Look for contradictions in the database", audit, Audit
+    ),
     Operation("overview", "GET", "/overview", Role.VIEWER, "How everything stands", overview, Overview),
 )

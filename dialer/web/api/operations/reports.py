@@ -1,6 +1,7 @@
 """Reports that wait for a person, and attempts that a person must decide about."""
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from dialer.calldock.report import Malformed
 from dialer.database.queries import Connection
 from dialer.database.store import attempts, reports
 from dialer.database.store.reports import ReportState
@@ -63,6 +65,29 @@ class AskWhy(Asked):
     reason: str = Field(min_length=1, max_length=500, pattern=r"\S")
 
 
+class Candidate(Told):
+    """An attempt that a report may be of."""
+
+    id: UUID
+    agent: str
+    phone: str
+    state: str
+    began_at: datetime
+    why: str
+
+
+class Candidates(Told):
+    """The attempts that a report may be of."""
+
+    items: list[Candidate]
+
+
+class Replayed(Told):
+    """How many reports found their attempts."""
+
+    matched: int
+
+
 class Review(Told):
     """An attempt that may have rung, or that no call is named for."""
 
@@ -111,6 +136,28 @@ async def show(call: Call) -> WholeReport:
     """One report."""
     async with call.parts.pool.acquire() as conn:
         return await _whole(conn, call.id("report"))
+
+
+async def candidates(call: Call) -> Candidates:
+    """The attempts that a report may be of, each with why it fits or does not."""
+    report = call.id("report")
+    async with call.parts.pool.acquire() as conn:
+        row = await reports.get(conn, report)
+        if row is None:
+            raise missing("report", report)
+        found = await call.parts.applier.candidates(conn, row["agent"], row["body"])
+    if isinstance(found, Malformed):
+        return Candidates(items=[])
+    items = [Candidate.model_validate({**asdict(attempt), "why": why}) for attempt, why in found]
+    return Candidates(items=items)
+
+
+async def replay(call: Call) -> Replayed:
+    """Try now to match a report again."""
+    report = call.id("report")
+    async with call.parts.pool.acquire() as conn:
+        await _whole(conn, report)
+    return Replayed(matched=await call.parts.applier.replay([report], most=1))
 
 
 async def attach(call: Call) -> WholeReport:
@@ -196,6 +243,26 @@ OPERATIONS = (
         "A report as it came",
         show,
         WholeReport,
+        parameters=ONE,
+    ),
+    Operation(
+        "list_candidates",
+        "GET",
+        "/reports/{report}/candidates",
+        Role.VIEWER,
+        "The attempts that a report may be of, each with why it fits or does not",
+        candidates,
+        Candidates,
+        parameters=ONE,
+    ),
+    Operation(
+        "replay_report",
+        "POST",
+        "/reports/{report}/replay",
+        Role.OPERATOR,
+        "Try now to match an unmatched report again",
+        replay,
+        Replayed,
         parameters=ONE,
     ),
     Operation(
