@@ -59,7 +59,7 @@ def report(
                 await campaign_named(conn, campaign)
             since = session.clock.now() - min(span, timedelta(days=3650))
             found = await reporting.summary(conn, campaign, since)
-            accounts = await ledger.accounts(conn, campaign)
+            accounts = await ledger.accounts(conn, session.clock.now(), campaign)
         return {
             "campaigns": [
                 {

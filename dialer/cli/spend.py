@@ -32,7 +32,7 @@ def spend(
         async with opened(config) as session, session.pool.acquire() as conn:
             if campaign is not None:
                 await campaign_named(conn, campaign)
-            accounts = await ledger.accounts(conn, campaign)
+            accounts = await ledger.accounts(conn, session.clock.now(), campaign)
             credits_, reports = await ledger.suspense(conn)
         rows: list[dict[str, Any]] = [
             {
@@ -42,6 +42,8 @@ def spend(
                 "unreported": account.unreported,
                 "contingent": account.contingent,
                 "budget": account.budget,
+                "today": account.today,
+                "budget_per_day": account.budget_per_day,
                 "attempts": account.attempts,
                 "answered": account.answered,
                 "successes": account.successes,
@@ -61,6 +63,8 @@ def spend(
                     "unreported": 0,
                     "contingent": Decimal(0),
                     "budget": None,
+                    "today": None,
+                    "budget_per_day": None,
                     "attempts": reports,
                     "answered": 0,
                     "successes": 0,

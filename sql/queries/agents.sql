@@ -107,3 +107,20 @@ select id, host, pid, started_at, seen_at from daemons where seen_at >= :since a
 -- name: forget_daemons(before)!
 -- Drop the rows of daemons long gone.
 delete from daemons where seen_at < :before;
+
+-- name: traffic(since)
+-- Of each agent: requests sent since an instant, and calls that may still be on the phone.
+select g.name, coalesce(sum(begun.number), 0)::int as begun, coalesce(sum(live.number), 0)::int as live,
+       min(b.next_at) as next_at
+from agents g
+left join buckets b on b.key = 'agent:' || g.name
+left join campaigns p on p.agent = g.name
+left join lateral (
+  select count(*) as number from attempts a
+  where a.campaign_id = p.id and a.began_at > :since and a.state <> 'aborted'
+) begun on true
+left join lateral (
+  select count(*) as number from attempts a
+  where a.campaign_id = p.id and a.agent = g.name and a.state in ('dialing', 'placed', 'unknown')
+) live on true
+group by g.name;

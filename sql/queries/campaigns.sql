@@ -181,12 +181,15 @@ group by state, disposition, reason order by state, disposition, contacts desc;
 -- Contacts by state, live attempts and spend of each campaign named, or of all.
 select c.name, c.agent, c.state, c.version, coalesce(nullif(c.held, ''), c.reason) as reason,
        coalesce(k.waiting, 0) as waiting, coalesce(k.calling, 0) as calling, coalesce(k.closed, 0) as closed,
+       coalesce(k.called, 0) as called, coalesce(k.spoken, 0) as spoken, coalesce(s.successes, 0) as successes,
        k.next_due, coalesce(s.spent, 0) as spent
 from campaigns c
 left join lateral (
   select count(*) filter (where state = 'waiting') as waiting,
          count(*) filter (where state = 'calling') as calling,
          count(*) filter (where state = 'closed') as closed,
+         count(*) filter (where attempts > 0) as called,
+         count(*) filter (where disposition in ('answered', 'callback_requested', 'do_not_call')) as spoken,
          min(due_at) filter (where state = 'waiting') as next_due
   from contacts where campaign_id = c.id
 ) k on true
@@ -195,8 +198,10 @@ where :names::text[] is null or c.name = any(:names::text[])
 order by c.name;
 
 -- name: pulse()$
--- What differs once anything has happened: every change of state is said.
-select max(h.id) from history h;
+-- What differs once anything has happened: every change of state is said, and every chunk of an import counted.
+select concat((select max(h.id) from history h), ' ',
+              (select count(*) + coalesce(sum(i.read), 0) from imports i where i.told_at > now() - interval '1 hour'
+                                                                           and i.started_at > now() - interval '1 day'));
 
 -- name: gauges(now)
 -- Of each campaign that calls: live calls, who is due by now and since when the first, and what is spent.
@@ -212,3 +217,8 @@ cross join lateral (
   select count(*) as number from attempts a where a.campaign_id = p.id and a.state in ('dialing', 'placed', 'unknown')
 ) live
 where p.state in ('active', 'paused') order by p.name;
+
+-- name: campaign_source(name)^
+-- The file in force, as it was applied.
+select p.version, v.source from campaigns p join campaign_versions v on v.campaign_id = p.id and v.version = p.version
+where p.name = :name;

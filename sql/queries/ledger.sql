@@ -72,3 +72,11 @@ order by p.name;
 -- name: suspense()^
 -- The suspense account: credits of authentic reports that belong to no attempt of ours.
 select coalesce(sum(credits), 0) as credits, count(distinct report_id) as reports from ledger where campaign_id is null;
+
+-- name: spent_today(campaigns, since)
+-- What each campaign has spent since the beginning of its own day.
+select w.name as campaign, coalesce(sum(q.spent), 0) as spent
+from unnest(:campaigns::text[], :since::timestamptz[]) as w(name, since)
+join campaigns p on p.name = w.name
+left join spend_quarters q on q.campaign_id = p.id and q.at >= w.since
+group by w.name;

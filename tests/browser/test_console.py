@@ -2,8 +2,10 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 from playwright.async_api import Page, expect
 
 from dialer.simulator import Calls, Outcome, Rule, Scenario
@@ -106,6 +108,114 @@ async def test_a_call_is_made_from_the_browser_and_its_report_arrives(
     await expect(page.locator("h1 .state")).to_have_text("closed", timeout=20_000)
     await expect(page.get_by_role("row", name=re.compile(r"^1 .*reported .*answered"))).to_be_visible()
     assert [call["phone"] for call in house.events("placed")] == ["+14155550188"]
+
+
+async def test_a_campaign_is_written_planned_given_a_list_and_run_in_the_browser(
+    page: Page, console: Any, shots: Any, tmp_path: Path
+) -> None:
+    house, url = await console(Scenario(time_scale=20, call=CALLS))
+    await house.daemon()
+    await enter(page, house, url)
+    await page.get_by_role("link", name="New campaign").click()
+    text = page.get_by_label("File")
+    wrong = 'name = "winter"\nagent = "sales"\n[pacing]\ncalls_per_minuet = 600\n'
+    await text.fill(wrong)
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.locator("#told.wrong")).to_contain_text('did you mean "calls_per_minute"?')
+    await text.fill(wrong.replace("minuet", "minute") + "[window]\nalways = true\n[rules]\npacks = []\n")
+    await page.get_by_role("button", name="Check").click()
+    await expect(page.locator("#answer")).to_contain_text("winter: version 1 (new)")
+    await shots(page, "apply")
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.locator("h1")).to_contain_text("winter")
+    await page.get_by_role("link", name="Imports").last.click()
+    rows = [f"+1415555{number:04},Person {number}" for number in range(20)]
+    people = tmp_path / "people.csv"
+    people.write_text("\n".join(["phone,name", *rows, f"soon,{EVIL}", "+14155559999,=cmd|calc <script>"]))
+    await page.get_by_label("List").set_input_files(people)
+    await page.get_by_role("button", name="Import").click()
+    done = page.get_by_role("row", name=re.compile(r"people\.csv winter ended .* 22 21 0 1"))
+    await expect(done).to_be_visible()
+    await shots(page, "imports")
+    async with page.expect_download() as loading:
+        await done.get_by_role("link", name="1", exact=True).click()
+    refused = (await (await loading.value).path()).read_text()
+    assert refused.splitlines()[0] == "line,reason,phone,name"
+    assert "soon" in refused
+    await done.get_by_role("link", name="winter").click()
+    await page.get_by_role("link", name="Plan and forecast").click()
+    await expect(page.get_by_text(re.compile(r"^21\s+callable now"))).to_be_visible()
+    await expect(page.get_by_text("Started now, the last call ends about")).to_be_visible()
+    await shots(page, "plan")
+    await page.get_by_role("button", name="Start").click()
+    await expect(page.locator("h1 .state")).to_have_text("finished", timeout=60_000)
+    await expect(page.get_by_role("row", name=re.compile("^spoken with 21 100%"))).to_be_visible()
+
+
+async def test_a_report_of_nobodys_call_is_attached_to_the_call_that_it_is_of(
+    page: Page, console: Any, shots: Any
+) -> None:
+    # Our call's report never comes; another program of the same agent rings somebody whom we do not know.
+    lost = Rule(phones=["+14155550000"], webhook="missing")
+    house, url = await console(Scenario(time_scale=100, call=CALLS, rules=[lost]))
+    await house.daemon()
+    await house.campaign()
+    await house.enrol(1)
+    attempt = await house.until("select id::text from attempts where state = 'placed'")
+    headers = {"X-API-Key": "ck_test_1", "X-Agent-ID": "agent_01"}
+    async with aiohttp.ClientSession(headers=headers) as other:
+        said = {"phone": "+12125550100", "name": EVIL}
+        async with other.post(f"{house.url}/v1/make-call", json=said) as response:
+            assert response.status == 200, await response.text()
+    await house.until("select count(*) from reports where state = 'unmatched'")
+    await enter(page, house, url)
+    await page.get_by_role("link", name="Inbox").click()
+    await page.get_by_role("link", name="Find its call").click()
+    await expect(page.get_by_role("heading", name="As it came")).to_be_visible()
+    await shots(page, "report")
+    await page.get_by_label("Attempt").fill(attempt)
+    await page.get_by_label("because").first.fill("the agent's log says so")
+    await page.get_by_role("button", name="Attach").click()
+    await expect(page.locator("#told.wrong")).to_contain_text("of another number")
+    await page.get_by_label("even if number or agent differ").check()
+    await page.get_by_role("button", name="Attach").click()
+    await expect(page.locator("h1 .state")).to_have_text("applied")
+    await house.until("select count(*) from attempts where state = 'reported' and credits > 0")
+
+
+async def test_whatever_people_write_into_any_field_is_only_text(page: Page, console: Any) -> None:
+    house, url = await console()
+    await house.daemon()
+    await house.campaign("[pacing]\ncalls_per_minute = 6", start=False)
+    await house.enrol(1)
+    await enter(page, house, url)
+    page.on("dialog", lambda dialog: dialog.accept())
+    contact = await house.until("select id from contacts")
+    for path in (
+        "/",
+        "/contacts",
+        f"/contacts/{contact}",
+        "/imports",
+        "/inbox",
+        "/suppressions",
+        "/agents",
+        "/playground",
+    ):
+        await page.goto(url + path)
+        fields = page.locator(
+            "main form input:not([type=hidden]):not([type=checkbox]):not([type=file]):not([type=datetime-local])"
+        )
+        for number in range(await fields.count()):
+            await fields.nth(number).fill(
+                EVIL if await fields.nth(number).get_attribute("maxlength") is None else "=<"
+            )
+        for button in await page.locator("main form button").all():
+            if await button.is_visible() and await button.is_enabled():
+                await button.click()
+        await page.goto(url + path)
+        assert (await page.title()).endswith("Dialer")
+    told = await house.until("select string_agg(reason || why, ' ') from lifted")
+    assert EVIL in told, "it was kept as it was written"
 
 
 async def test_a_refusal_is_told_in_words_and_a_viewer_is_offered_nothing(page: Page, console: Any) -> None:

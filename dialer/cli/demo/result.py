@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -69,7 +70,7 @@ async def compare(session: Session, place: Place, *, finished: bool, seconds: fl
     marks: Counter[str] = Counter()
     after: UUID | None = None
     async with session.pool.acquire() as conn:
-        (account,) = await ledger.accounts(conn, CAMPAIGN)
+        (account,) = await ledger.accounts(conn, datetime.now(UTC), CAMPAIGN)
         suspense, _ = await ledger.suspense(conn)
         while page := await attempts.export(conn, campaign=CAMPAIGN, after=after, most=PAGE):
             after = page[-1]["id"]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -66,7 +66,7 @@ async def read(session: Session) -> Standing:
         assert row is not None
         counts = await campaigns.counts(conn, row.id)
         states = await attempts.counts(conn)
-        (account,) = await ledger.accounts(conn, CAMPAIGN)
+        (account,) = await ledger.accounts(conn, datetime.now(UTC), CAMPAIGN)
         page = await attempts.export(conn, campaign=CAMPAIGN, after=_oldest(now - RECENT), most=_MOST)
     in_state: Counter[str] = Counter()
     dispositions: Counter[str] = Counter()

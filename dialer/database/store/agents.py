@@ -173,3 +173,20 @@ async def living(conn: Connection, since: datetime) -> int:
 async def forget(conn: Connection, before: datetime) -> None:
     """Drop the rows of daemons long gone."""
     await queries.forget_daemons(conn, before=before)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Of an agent: requests sent lately, calls that may be on the phone, and when its next token is free."""
+
+    begun: int
+    live: int
+    next_at: datetime | None
+
+
+async def traffic(conn: Connection, since: datetime) -> dict[str, Traffic]:
+    """How every agent calls; ``begun`` counts from an instant on."""
+    return {
+        row["name"]: Traffic(row["begun"], row["live"], row["next_at"])
+        async for row in queries.traffic(conn, since=since)
+    }

@@ -68,6 +68,9 @@ class Progress:
     waiting: int
     calling: int
     closed: int
+    called: int
+    spoken: int
+    successes: int
     next_due: datetime | None
     spent: Decimal
 
@@ -256,18 +259,7 @@ async def applied_at(conn: Connection, campaign_id: UUID) -> datetime:
 async def progress(conn: Connection, names: Sequence[str] | None = None) -> list[Progress]:
     """Contacts by state and spend, of the campaigns named or of all."""
     return [
-        Progress(
-            name=row["name"],
-            agent=row["agent"],
-            state=CampaignState(row["state"]),
-            version=row["version"],
-            reason=row["reason"],
-            waiting=row["waiting"],
-            calling=row["calling"],
-            closed=row["closed"],
-            next_due=row["next_due"],
-            spent=row["spent"],
-        )
+        Progress(**{**row, "state": CampaignState(row["state"])})
         async for row in queries.campaign_progress(conn, names=names)
     ]
 
@@ -278,11 +270,18 @@ async def counts(conn: Connection, campaign_id: UUID) -> list[tuple[str, str | N
     return [(row["state"], row["disposition"], row["reason"], row["contacts"]) async for row in rows]
 
 
-async def pulse(conn: Connection) -> int:
+async def pulse(conn: Connection) -> str:
     """What differs once anything has happened."""
-    return await queries.pulse(conn) or 0
+    found: str = await queries.pulse(conn)
+    return found
 
 
 async def gauges(conn: Connection, now: datetime) -> list[dict[str, Any]]:
     """How each campaign that calls stands, as columns by name; who is due is counted to a thousand."""
     return [dict(row) async for row in queries.gauges(conn, now=now)]
+
+
+async def source(conn: Connection, name: str) -> tuple[int, str] | None:
+    """The version in force, and its file as it was applied."""
+    row = await queries.campaign_source(conn, name=name)
+    return (row["version"], row["source"]) if row else None

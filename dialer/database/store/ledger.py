@@ -11,7 +11,9 @@ from uuid import UUID
 from asyncpg import Record
 
 from dialer.database.queries import Connection, load
+from dialer.domain.budget import day_of
 from dialer.domain.campaign import Campaign
+from dialer.domain.campaign.limits import Budget
 from dialer.domain.ids import new_id
 
 queries = load("ledger")
@@ -51,6 +53,9 @@ class Account:
     """What the calls may have cost whose report never came: the campaign's price, or its estimate, for each."""
     unreported: int
     budget: Decimal | None
+    today: Decimal
+    """What it has spent on the day that its budget goes by."""
+    budget_per_day: Decimal | None
     attempts: int
     answered: int
     successes: int
@@ -112,13 +117,19 @@ async def learn_prices(conn: Connection, *, least: int, most: int) -> None:
     await queries.learn_prices(conn, least=least, most=most)
 
 
-async def accounts(conn: Connection, campaign: str | None = None) -> list[Account]:
+async def accounts(conn: Connection, now: datetime, campaign: str | None = None) -> list[Account]:
     """The account of each campaign, by name, summed from the ledger itself."""
-    return [_account(row) async for row in queries.spend_by_campaign(conn, campaign=campaign)]
+    rows = [row async for row in queries.spend_by_campaign(conn, campaign=campaign)]
+    budgets = {row["campaign"]: Campaign.model_validate(row["definition"]).budget for row in rows}
+    since = [day_of(budget.timezone, now)[0] for budget in budgets.values()]
+    today = {
+        row["campaign"]: row["spent"]
+        async for row in queries.spent_today(conn, campaigns=list(budgets), since=since)
+    }
+    return [_account(row, budgets[row["campaign"]], today[row["campaign"]]) for row in rows]
 
 
-def _account(row: Record) -> Account:
-    budget = Campaign.model_validate(row["definition"]).budget
+def _account(row: Record, budget: Budget, today: Decimal) -> Account:
     price: Decimal = budget.estimate if row["price"] is None else row["price"]
     return Account(
         campaign=row["campaign"],
@@ -129,6 +140,8 @@ def _account(row: Record) -> Account:
         contingent=price * row["unreported"],
         unreported=row["unreported"],
         budget=budget.credits,
+        today=today,
+        budget_per_day=budget.credits_per_day,
         attempts=row["attempts"],
         answered=row["answered"],
         successes=row["successes"],

@@ -10,7 +10,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from dialer.web.api import PREFIX
+from dialer.web.api import PREFIX, openapi
 from dialer.web.api.access import Gatekeeper, Role, Who, masked
 from dialer.web.api.operation import Call, Operation, Parts
 from dialer.web.api.operations import OPERATIONS
@@ -22,6 +22,26 @@ BY_NAME: Final[Mapping[str, Operation]] = {operation.name: operation for operati
 
 HERE: Final = Path(__file__).parent
 STATIC: Final = HERE / "static"
+
+NEW: Final = """name = "my-campaign"
+agent = "AGENT"
+
+[pacing]
+calls_per_minute = 60
+
+[window]
+days = ["mon", "tue", "wed", "thu", "fri"]
+hours = ["09:00-20:00"]
+fallback_timezone = "America/New_York"
+
+[cadence]
+max_attempts = 3
+no_answer = ["2h", "1d"]
+
+[budget]
+credits = 50
+"""
+"""What a campaign's file begins with."""
 
 Data = dict[str, Any]
 Page = Callable[["Asked"], Awaitable[tuple[str, Data]]]
@@ -54,20 +74,48 @@ class Asked:
 
 async def overview(asked: Asked) -> tuple[str, Data]:
     """How everything stands."""
+    told = await asked.tell("overview")
     return "overview.html", {
-        "overview": await asked.tell("overview"),
+        "overview": told,
         "campaigns": (await asked.tell("list_campaigns"))["items"],
+        "accounts": {each["campaign"]: each for each in told["accounts"]},
+        "agents": (await asked.tell("list_agents"))["items"],
     }
 
 
 async def campaign(asked: Asked) -> tuple[str, Data]:
     """One campaign."""
-    name = asked.request.match_info["campaign"]
-    accounts = (await asked.tell("overview"))["accounts"]
+    path = {"campaign": asked.request.match_info["campaign"]}
     return "campaign.html", {
-        "campaign": await asked.tell("get_campaign", {"campaign": name}),
-        "summary": await asked.tell("get_summary", {"campaign": name}),
-        "account": next((each for each in accounts if each["campaign"] == name), None),
+        "campaign": await asked.tell("get_campaign", path),
+        "summary": await asked.tell("get_summary", path),
+        "account": await asked.tell("get_account", path),
+    }
+
+
+async def plan(asked: Asked) -> tuple[str, Data]:
+    """Who of a campaign would be called when, its end and its cost: before its start, and on its way."""
+    path = {"campaign": asked.request.match_info["campaign"]}
+    return "plan.html", {
+        "campaign": await asked.tell("get_campaign", path),
+        "plan": await asked.tell("get_outlook", path),
+    }
+
+
+async def editor(asked: Asked) -> tuple[str, Data]:
+    """A campaign file, to be checked and applied; of a campaign: the file in force."""
+    name = asked.get("campaign")
+    text = (await asked.tell("get_file", {"campaign": name}))["text"] if name else NEW
+    return "apply.html", {"name": name, "text": text, "agents": list(asked.parts.settings.agents)}
+
+
+async def imports(asked: Asked) -> tuple[str, Data]:
+    """Lists that join campaigns: how far they are, and what was refused."""
+    wanted = {key: asked.get(key) for key in ("campaign", "after")}
+    return "imports.html", {
+        "page": await asked.tell("list_imports", query=wanted),
+        "campaigns": (await asked.tell("list_campaigns"))["items"],
+        "asked": wanted,
     }
 
 
@@ -94,8 +142,20 @@ async def contact(asked: Asked) -> tuple[str, Data]:
 async def inbox(asked: Asked) -> tuple[str, Data]:
     """What waits for a person."""
     return "inbox.html", {
-        "reports": await asked.tell("list_reports", query={"after": asked.get("after")}),
+        "reports": await asked.tell("list_reports", query={"after": asked.get("after"), "limit": "50"}),
         "reviews": await asked.tell("list_reviews"),
+    }
+
+
+async def report(asked: Asked) -> tuple[str, Data]:
+    """One report that waits: as it came, and the attempts that it may be of."""
+    path = {"report": asked.request.match_info["report"]}
+    whole = await asked.tell("get_report", path)
+    if whole is None:
+        raise Problem(403, "a viewer sees no report as it came")
+    return "report.html", {
+        "report": whole,
+        "candidates": (await asked.tell("list_candidates", path))["items"],
     }
 
 
@@ -109,6 +169,7 @@ async def suppressions(asked: Asked) -> tuple[str, Data]:
 async def links(asked: Asked) -> tuple[str, Data]:
     """Events of other systems, and notices to them."""
     return "links.html", {
+        "tables": (await asked.tell("list_tables"))["items"],
         "events": await asked.tell("list_events", query={"state": asked.get("state")}),
         "notices": await asked.tell("list_notices"),
     }
@@ -127,16 +188,26 @@ async def playground(asked: Asked) -> tuple[str, Data]:
     }
 
 
+async def reference(asked: Asked) -> tuple[str, Data]:
+    """The API's document, for people."""
+    return "reference.html", {"document": openapi.document(OPERATIONS, PREFIX)}
+
+
 PAGES: Final[Mapping[str, Page]] = {
     "/": overview,
+    "/apply": editor,
     "/campaigns/{campaign}": campaign,
+    "/campaigns/{campaign}/plan": plan,
+    "/imports": imports,
     "/contacts": contacts,
     "/contacts/{contact}": contact,
     "/inbox": inbox,
+    "/reports/{report}": report,
     "/suppressions": suppressions,
     "/links": links,
     "/agents": agents,
     "/playground": playground,
+    "/reference": reference,
 }
 
 
@@ -152,7 +223,7 @@ class Console:
             loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
-        self._html.filters |= {"when": when, "credits": credits, "said": said}
+        self._html.filters |= {"when": when, "credits": credits, "said": said, "share": share}
 
     def add_to(self, app: web.Application) -> None:
         """Add the pages, their script and style, and their stream to an application."""
@@ -199,6 +270,11 @@ def when(value: str | None) -> Markup:
 def credits(value: str | None) -> str:
     """Credits without needless zeros."""
     return "—" if value is None else f"{Decimal(value).normalize():f}"
+
+
+def share(value: str | float, of: str | float | None) -> str:
+    """A part as per cent; a dash where there is no whole."""
+    return "—" if not of or not Decimal(of) else f"{Decimal(value) / Decimal(of):.0%}"
 
 
 def said(value: object) -> Markup:

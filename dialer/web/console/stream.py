@@ -36,6 +36,14 @@ class Stream:
         assert task is not None
         self._open.add(task)
         try:
+            return await self._tell(request, told)
+        finally:
+            self._listeners.discard(told)
+            self._open.discard(task)
+
+    async def _tell(self, request: web.Request, told: asyncio.Event) -> web.StreamResponse:
+        # Whoever closes a page while it is told something is no fault.
+        with contextlib.suppress(ConnectionResetError):
             async with sse_response(request) as response:
                 while response.is_connected():
                     with contextlib.suppress(TimeoutError):
@@ -44,10 +52,7 @@ class Stream:
                     if told.is_set():
                         told.clear()
                         await response.send("", event="changed")
-            return response
-        finally:
-            self._listeners.discard(told)
-            self._open.discard(task)
+        return response
 
     async def close(self, _: web.Application) -> None:
         """End all, so that the server can end."""
@@ -55,7 +60,7 @@ class Stream:
             task.cancel()
 
     async def _look(self) -> None:
-        seen = -1
+        seen = ""
         while self._listeners:
             try:
                 async with self._parts.pool.acquire() as conn:

@@ -1,5 +1,6 @@
 """Agents: how they are, and what was learned of them."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 from dialer.database.queries import Connection
@@ -10,6 +11,7 @@ from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
 from dialer.web.api.operation import AskMove, Call, Instant, Operation, Told, missing
 
+MINUTE = timedelta(minutes=1)
 UNLIFTED = "*"
 """The mark of a pause that no other key lifts."""
 
@@ -23,6 +25,11 @@ class Agent(Told):
     rests_until: Instant
     probing: bool
     pace: Decimal
+    calls_per_second: Decimal | None
+    """Its limit; null: the settings have no such agent any more."""
+    calls_last_minute: int
+    live: int
+    max_live_calls: int | None
     signature_form: str | None
     ids_equal: bool | None
     """Whether make-call's id and the report's are ever the same; null: nobody knows yet."""
@@ -73,6 +80,7 @@ async def pause(call: Call) -> Agent:
 
 async def _all(conn: Connection, call: Call) -> list[Agent]:
     forms, told = await reports.last_forms(conn), await reports.ids_told(conn)
+    traffic, lines = await agents.traffic(conn, call.now - MINUTE), call.parts.lines()
     return [
         Agent(
             name=row.name,
@@ -81,6 +89,10 @@ async def _all(conn: Connection, call: Call) -> list[Agent]:
             rests_until=row.blocked_until,
             probing=row.strain.count > 0,
             pace=strain.grown(row.strain.slowed, row.strain.slowed_at, call.now),
+            calls_per_second=line.calls_per_second if (line := lines.get(row.name)) else None,
+            calls_last_minute=traffic[row.name].begun,
+            live=traffic[row.name].live,
+            max_live_calls=line.max_live_calls if line else None,
             signature_form=forms.get(row.name),
             ids_equal=reports.ids_equal(told.get(row.name, {}).values()),
             matched_by={rule: ids.reports for rule, ids in told.get(row.name, {}).items()},

@@ -25,6 +25,11 @@ class Campaign(Told):
     waiting: int
     calling: int
     closed: int
+    called: int
+    """Contacts that were called at least once."""
+    spoken: int
+    """Contacts who were spoken with, at last."""
+    successes: int
     next_due: Instant
     spent: Decimal
 

@@ -53,6 +53,13 @@ class Plans(Told):
     items: list[Plan]
 
 
+class InForce(Told):
+    """A campaign file in force, as it was applied."""
+
+    version: int
+    text: str
+
+
 class Reason(Told):
     """How many are not callable now, and why."""
 
@@ -109,6 +116,16 @@ async def apply(call: Call) -> Plans:
         )
 
     return await call.transact(work)
+
+
+async def file(call: Call) -> InForce:
+    """The campaign file in force, as it was applied."""
+    name = call.path["campaign"]
+    async with call.parts.pool.acquire() as conn:
+        found = await campaigns.source(conn, name)
+    if found is None:
+        raise missing("campaign", name)
+    return InForce(version=found[0], text=found[1])
 
 
 async def look(call: Call) -> Outlook:
@@ -175,6 +192,16 @@ OPERATIONS = (
         body=AskFiles,
         problems=frozenset({409}),
         repeatable=True,
+    ),
+    Operation(
+        "get_file",
+        "GET",
+        "/campaigns/{campaign}/file",
+        Role.VIEWER,
+        "The campaign file in force, as it was applied",
+        file,
+        InForce,
+        parameters={"campaign": "name"},
     ),
     Operation(
         "get_outlook",

@@ -7,7 +7,7 @@ from dialer.database.store.reports import ReportState
 from dialer.domain.attempt import LIVE
 from dialer.engine.audit import look
 from dialer.web.api.access import Role
-from dialer.web.api.operation import Call, Instant, Operation, Told
+from dialer.web.api.operation import Call, Instant, Operation, Told, missing
 
 
 class Account(Told):
@@ -21,6 +21,8 @@ class Account(Told):
     contingent: Decimal
     unreported: int
     budget: Decimal | None
+    today: Decimal
+    budget_per_day: Decimal | None
     attempts: int
     answered: int
     successes: int
@@ -77,9 +79,19 @@ async def overview(call: Call) -> Overview:
             quarantined=inbox.get(ReportState.QUARANTINED, 0),
             dead_notices=(await outbox.open_states(conn)).get("dead", 0),
             paused_agents=[row.name for row in await agents.every(conn) if row.state == "paused"],
-            accounts=[Account.model_validate(row) for row in await ledger.accounts(conn)],
+            accounts=[Account.model_validate(row) for row in await ledger.accounts(conn, call.now)],
             suspense=suspense,
         )
+
+
+async def account(call: Call) -> Account:
+    """What one campaign has spent."""
+    name = call.path["campaign"]
+    async with call.parts.pool.acquire() as conn:
+        rows = await ledger.accounts(conn, call.now, name)
+    if not rows:
+        raise missing("campaign", name)
+    return Account.model_validate(rows[0])
 
 
 async def audit(call: Call) -> Audit:
@@ -88,6 +100,16 @@ async def audit(call: Call) -> Audit:
 
 
 OPERATIONS = (
+    Operation(
+        "get_account",
+        "GET",
+        "/campaigns/{campaign}/account",
+        Role.VIEWER,
+        "What one campaign has spent",
+        account,
+        Account,
+        parameters={"campaign": "name"},
+    ),
     Operation(
         "audit", "GET", "/audit", Role.OPERATOR, "Look for contradictions in the database", audit, Audit
     ),

@@ -20,20 +20,36 @@ function body(form) {
   return said;
 }
 
-async function send(form) {
-  const [method, path] = form.dataset.api.split(" ");
+const keys = (text, of) => text.replace(/\{([\w.]+)\}/g, (_, path) =>
+  encodeURIComponent(path.split(".").reduce((value, key) => value?.[key], of)));
+
+// A form is JSON; one that uploads sends its file as it is, and the rest in the address.
+function request(form, said) {
+  const headers = { "X-Dialer-CSRF": meta("csrf") };
+  if ("upload" in form.dataset) {
+    const file = form.elements.list.files[0];
+    const { campaign, list, ...query } = said;
+    const kind = /\.(jsonl|ndjson)$/i.test(file.name) ? "application/x-ndjson" : "text/csv";
+    return ["?" + new URLSearchParams({ file: file.name, ...query }), { headers: { ...headers, "Content-Type": kind }, body: file }];
+  }
+  const whole = "files" in form.dataset ? { files: [said] } : said;
+  return ["", { headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(whole) }];
+}
+
+async function send(form, tried) {
+  const [method, path] = (tried ?? form.dataset.api).split(" ");
   if (form.dataset.sure && !window.confirm(form.dataset.sure)) return;
   const buttons = form.querySelectorAll("button");
   buttons.forEach((button) => { button.disabled = true; });
   try {
-    const response = await fetch(meta("api") + path, {
-      method,
-      headers: { "Content-Type": "application/json", "X-Dialer-CSRF": meta("csrf") },
-      body: JSON.stringify(body(form)),
-    });
+    const said = body(form);
+    const [query, how] = request(form, said);
+    const response = await fetch(meta("api") + keys(path, said) + query, { method, ...how });
     const answer = await response.json();
-    if (response.ok && form.dataset.then) {
-      location.assign(form.dataset.then.replace(/\{(\w+)\}/g, (_, key) => encodeURIComponent(answer[key])));
+    if (response.ok && tried) {
+      show(form, answer);
+    } else if (response.ok && form.dataset.then) {
+      location.assign(keys(form.dataset.then, answer));
     } else if (response.ok) {
       say("Done.");
       form.reset();
@@ -50,10 +66,23 @@ async function send(form) {
   }
 }
 
-// Somebody who is writing, or has opened something, is not interrupted.
+function show(form, answer) {
+  const place = form.querySelector("[data-answer]");
+  place.hidden = false;
+  place.textContent = answer.items.map((plan) => [
+    plan.version === null ? `${plan.campaign}: no change` : `${plan.campaign}: version ${plan.version} (${plan.state ?? "new"})`,
+    ...plan.changes.map((each) => `  ${each.key}: ${JSON.stringify(each.old)} → ${JSON.stringify(each.new)}`),
+  ].join("\n")).join("\n");
+  say("Nothing wrong.");
+}
+
+// Somebody who is writing, has chosen or opened something, is not interrupted.
 function busy() {
   const main = document.getElementById("main");
-  return main.querySelector("details[open]") || main.querySelector("input:focus, select:focus");
+  const changed = (field) => field.type === "file" ? field.files.length
+    : field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
+  return main.querySelector("details[open], input:focus, select:focus, textarea:focus")
+    || [...main.querySelectorAll("input, textarea")].some(changed);
 }
 
 async function refresh() {
@@ -69,7 +98,7 @@ async function refresh() {
 document.addEventListener("submit", (event) => {
   if (!event.target.dataset.api) return;
   event.preventDefault();
-  send(event.target);
+  send(event.target, event.submitter?.dataset.try);
 });
 
 for (const link of document.querySelectorAll("nav a")) {
@@ -82,6 +111,7 @@ if (meta("csrf")) {
   stream.addEventListener("changed", async () => {
     if (waiting || busy()) return;
     waiting = true;
-    try { await refresh(); } finally { waiting = false; }
+    // A page that is being left, or a dialer that starts anew, is no fault: the next change is heard again.
+    try { await refresh(); } catch { } finally { waiting = false; }
   });
 }
