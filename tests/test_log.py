@@ -1,5 +1,6 @@
 """What `dialer` writes about itself: one form, no phone number, no secret, and never a wait for the reader."""
 
+import ast
 import asyncio
 import fcntl
 import json
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,3 +198,27 @@ async def test_a_reader_that_goes_away_ends_nothing() -> None:
         os.close(reader)
         await process.communicate(b"\n")
     assert process.returncode == 0
+
+
+def test_every_line_speaks_of_the_same_things_by_the_same_five_keys() -> None:
+    """campaign, contact, attempt, state, reason; what else a line tells has a name of its own."""
+    others = {
+        "campaign_id",
+        "contact_id",
+        "attempt_id",
+        "error",
+        "why",
+        "detail",
+        "status_text",
+        "id",
+        "status",
+    }
+    spoken: set[str] = set()
+    for path in Path("dialer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("log."):
+                keys = {keyword.arg or "" for keyword in node.keywords}
+                assert "reason" in keys or not keys & others, f"{path}:{node.lineno}"
+                assert not keys & (others - {"error", "status"}), f"{path}:{node.lineno}"
+                spoken |= keys
+    assert {"campaign", "contact", "attempt", "state", "reason"} <= spoken

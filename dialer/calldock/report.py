@@ -16,7 +16,7 @@ from dialer.calldock.token import TOKEN
 LONGEST_CALL = timedelta(hours=24)
 MOST_CREDITS = Decimal(10_000)
 
-_DOCUMENTED = frozenset(
+DOCUMENTED = frozenset(
     {
         "webhook_version", "webhook_timestamp", "webhook_type", "call_id", "agent_id", "phone_number",
         "from_phone_number", "status", "intent", "intent_confidence", "duration_minutes", "duration_seconds",
@@ -150,7 +150,7 @@ def find_token(fields: dict[str, object]) -> list[str]:
     Shape only: :func:`dialer.calldock.token.read_token` tells whether one is ours.
     """
     found: dict[str, None] = {}
-    waiting = [value for key, value in reversed(fields.items()) if key not in _DOCUMENTED]
+    waiting = [value for key, value in reversed(fields.items()) if key not in DOCUMENTED]
     while waiting and len(found) < _MOST_TOKENS:
         match waiting.pop():
             case str(text):

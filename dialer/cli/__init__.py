@@ -12,6 +12,7 @@ from dialer.cli import (
     campaign,
     console,
     contacts,
+    doctor,
     events,
     export,
     inbox,
@@ -25,6 +26,7 @@ from dialer.cli import (
     spend,
     suppress,
     token,
+    top,
     trigger,
 )
 from dialer.cli.check import check
@@ -52,6 +54,8 @@ app.command("run")(run.run_daemon)
 app.command()(run.migrate)
 app.command()(check)
 app.command()(audit.audit)
+app.command()(doctor.doctor)
+app.command()(top.top)
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(suppress.app, name="suppress")

@@ -34,7 +34,7 @@ async def listen(
             conn = await connect(dsn, application_name="dialer listen", deadline=float("inf"))
         except DatabaseError as error:
             # Refused, and not merely away: it is a hint that is missing, so the daemon goes on and asks again.
-            log.warning("listener refused, will ask again", error=str(error))
+            log.warning("listener refused, will ask again", reason=str(error))
             await asyncio.sleep(LISTEN_AGAIN)
             continue
         changes: asyncio.Queue[str] = asyncio.Queue()
@@ -44,7 +44,7 @@ async def listen(
             wake.everyone()
             await _pass_on(changes, lost, wake, scheduler, hears)
         except (*AWAY, asyncpg.PostgresError) as error:
-            log.warning("listener lost, will listen again", error=type(error).__name__)
+            log.warning("listener lost, will listen again", reason=type(error).__name__)
         finally:
             conn.terminate()
         lost_it()

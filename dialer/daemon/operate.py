@@ -22,27 +22,36 @@ from dialer.web.api.operation import Parts as ApiParts
 from dialer.web.api.operations.tokens import new_secret
 from dialer.web.console import Console
 from dialer.web.console.entrance import LINK, address
-from dialer.web.metrics import Metrics
+from dialer.web.metrics import Inside, Metrics
 from dialer.web.operators import application, serve
+from dialer.web.receiver import Receiver
+from dialer.web.spool import Spool
 
 log = structlog.get_logger()
 
 
 async def operate(
-    stack: AsyncExitStack, scheduler: Scheduler, parts: Parts, clock: Clock, applier: Applier
+    stack: AsyncExitStack,
+    scheduler: Scheduler,
+    parts: Parts,
+    clock: Clock,
+    applier: Applier,
+    receiver: Receiver,
+    spool: Spool,
 ) -> None:
     """Listen at ``[console]``, until the stack ends."""
     console = parts.settings.console
     token = console.token.get_secret_value()
-    metrics = Metrics(parts.pool, clock, token)
-    scheduler.every(60, metrics.audit, "audit")
-    scheduler.every(5, metrics.look, "metrics")
 
     def lines() -> dict[str, Line]:
         return {
             name: caller(name, agent, parts.settings).line for name, agent in parts.settings.agents.items()
         }
 
+    inside = Inside(lines, spool.waiting, parts.settler.answers, receiver.receipts)
+    metrics = Metrics(parts.pool, clock, token, inside)
+    scheduler.every(60, metrics.audit, "audit")
+    scheduler.every(5, metrics.look, "metrics")
     keeper = Gatekeeper(parts.pool, clock, token)
     uploads = Uploads(parts.pool, clock)
     stack.push_async_callback(uploads.close)

@@ -172,7 +172,7 @@ class Daemon:
         sweeps(scheduler, clock, parts, applier, pulse, receiver)
         scheduler.every(probe.EVERY, knock.look, "probe")
         scheduler.every(1, lambda: restore.watch(parts.marks), "origin")
-        await operate(stack, scheduler, parts, clock, applier)
+        await operate(stack, scheduler, parts, clock, applier, receiver, spool)
         stack.callback(scheduler.stop)
         await scheduler.start()
         reloading = asyncio.create_task(self._reload(parts, door, links))

@@ -56,6 +56,6 @@ async def persist(pool: asyncpg.Pool, work: Callable[[Connection], Awaitable[T]]
         try:
             return await transact(pool, work)
         except (*AWAY, *AGAIN) as error:
-            log.warning("database away, will write again", error=type(error).__name__, pause=pause)
+            log.warning("database away, will write again", reason=type(error).__name__, pause=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)

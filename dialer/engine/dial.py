@@ -79,7 +79,9 @@ class Dialler:
             try:
                 passage = await self.once(at=at)
             except (*AWAY, *AGAIN) as error:
-                log.warning("gate closed, database away", agent=name, error=type(error).__name__, pause=pause)
+                log.warning(
+                    "gate closed, database away", agent=name, reason=type(error).__name__, pause=pause
+                )
                 await self._clock.sleep(pause)
                 pause, at = min(pause * 2, LONGEST_PAUSE), None
                 continue

@@ -74,9 +74,12 @@ class Settler:
         self._jitter = jitter or random.Random()  # noqa: S311  # spreads waits, guards nothing
         self._rejected: Counter[UUID] = Counter()
         self.batch: Batch[Outcome, AttemptState] = Batch(self._write)
+        self.answers: Counter[tuple[str, str]] = Counter()
+        """How often each agent was answered in each way since this process began."""
 
     async def settle(self, passed: Passed, answer: Answer) -> AttemptState:
         """Write what the answer means; returns the state after the commit."""
+        self.answers[passed.agent, type(answer.result).__name__] += 1
         return await self.batch.put(Outcome(passed, answer, self._clock.now()))
 
     def close(self) -> None:

@@ -74,7 +74,7 @@ class Tables:
             try:
                 wait = await self.look()
             except (*AWAY, *AGAIN) as error:
-                log.warning("tables wait, database away", error=type(error).__name__)
+                log.warning("tables wait, database away", reason=type(error).__name__)
                 wait = LOOK
             try:
                 async with asyncio.timeout(wait):
@@ -113,7 +113,7 @@ class Tables:
         except (*AWAY, *AGAIN, asyncpg.PostgresError, DatabaseError) as fault:
             # Postgres' words may hold a value of the row.
             error = str(fault) if isinstance(fault, DatabaseError) else type(fault).__name__
-            log.warning("table not read", campaign=row.name, table=source.table, error=error)
+            log.warning("table not read", campaign=row.name, table=source.table, reason=error)
         except Exception as fault:  # a row that we did not foresee must not stop the calls of other campaigns
             error = f"a fault of the dialer: {type(fault).__name__}"
             log.exception("table not read", campaign=row.name, table=source.table)

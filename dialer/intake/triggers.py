@@ -189,7 +189,7 @@ async def obey(conn: Connection, event_id: UUID, came: Came, now: datetime) -> l
     await events.end(conn, event_id, state, reason)
     if any(each.act is Act.ENROL for each in done):
         await imports.tell(conn)
-    log.info("event", source=came.source, kind=came.kind, state=state, reason=reason, id=str(event_id))
+    log.info("event", source=came.source, kind=came.kind, state=state, reason=reason, event_id=str(event_id))
     return done
 
 

@@ -112,7 +112,7 @@ class Uploads:
                         await imports.keep_rejects(conn, import_id, kept)
                     await imports.end(conn, import_id, self._clock.now(), failure)
             except AWAY as error:
-                log.warning("import: database away", error=type(error).__name__)
+                log.warning("import: database away", reason=type(error).__name__)
             folder.cleanup()
 
 

@@ -97,7 +97,7 @@ class Outbox:
                     continue
                 wait = await self._wait()
             except (*AWAY, *AGAIN) as error:
-                log.warning("notices wait, database away", error=type(error).__name__)
+                log.warning("notices wait, database away", reason=type(error).__name__)
                 wait = LOOK
             try:
                 async with asyncio.timeout(wait):
@@ -166,7 +166,7 @@ class Outbox:
                 return Never(str(error.__cause__ or error))
             return Again(type(error).__name__)
         except Exception as error:  # a message that breaks its target must not stop those after it
-            log.error("notice not sent", target=taken.target, error=type(error).__name__)  # noqa: TRY400  # holds no secret
+            log.error("notice not sent", target=taken.target, reason=type(error).__name__)  # noqa: TRY400  # holds no secret
             return Never(f"the message does not fit the target: {type(error).__name__}")
 
     def _backoff(self, tries: int) -> timedelta:

@@ -81,13 +81,13 @@ class Hooks:
         try:
             done = await transact(self._pool, work)
         except (*AWAY, *AGAIN) as error:
-            log.warning("event not kept, database away", source=name, error=type(error).__name__)
+            log.warning("event not kept, database away", source=name, reason=type(error).__name__)
             # HubSpot reads milliseconds.
             wait = "5000" if isinstance(vendor, HubSpot) else "5"
             return web.json_response({"error": "try again"}, status=503, headers={"Retry-After": wait})
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             # A bug of ours; its text may hold the row. The sender keeps the event, and tries again.
-            log.error("event cannot be kept", source=name, error=type(error).__name__)  # noqa: TRY400
+            log.error("event cannot be kept", source=name, reason=type(error).__name__)  # noqa: TRY400
             return web.json_response({"error": "cannot be kept"}, status=500)
         crash.at("hooks.committed")
         return web.json_response({"status": "kept", "events": [_said(each) for each in done]})

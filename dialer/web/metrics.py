@@ -5,25 +5,73 @@ No label names a person, a number or a key.
 
 import hmac
 import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 
 import asyncpg
 import structlog
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Metric, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from dialer.database.store import agents, campaigns, outbox, reports
 from dialer.database.store.reports import ReportState
 from dialer.domain import strain
 from dialer.domain.clock import Clock
 from dialer.engine.audit import MEANINGS, Finding, look
+from dialer.engine.passage import Line
+
+MINUTE: Final = timedelta(minutes=1)
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What only this process knows: its limits, bytes spooled, answers to its calls, and what became of reports."""
+
+    lines: Callable[[], Mapping[str, Line]] = dict
+    spooled: Callable[[], int] = int
+    answers: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    receipts: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Counts(Collector):
+    """The counters, read when they are asked for."""
+
+    def __init__(self, inside: Inside) -> None:
+        self._inside = inside
+
+    def collect(self) -> Iterator[Metric]:
+        answers = CounterMetricFamily(
+            "dialer_answers", "Answers of make-call, by what they are.", labels=["agent", "answer"]
+        )
+        for (agent, answer), number in list(self._inside.answers.items()):
+            answers.add_metric([agent, answer], number)
+        reports = CounterMetricFamily(
+            "dialer_reports", "Authentic reports, by what became of them.", labels=["receipt"]
+        )
+        for receipt, number in list(self._inside.receipts.items()):
+            reports.add_metric([receipt], number)
+        spool = GaugeMetricFamily(
+            "dialer_spool_bytes", "Reports on disk that wait for Postgres.", value=self._inside.spooled()
+        )
+        yield from (answers, reports, spool)
+
+
+BREAKER: Final = ("closed", "half_open", "open", "paused")
 
 
 class Metrics:
     """The gauges of one daemon, in a registry of their own."""
 
-    def __init__(self, pool: asyncpg.Pool, clock: Clock, token: str = "") -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, clock: Clock, token: str = "", inside: Inside | None = None
+    ) -> None:
+        self._inside = inside or Inside()
         self._pool = pool
         self._clock = clock
         self._token = token
@@ -52,6 +100,20 @@ class Metrics:
             ["agent"],
             registry=self.registry,
         )
+        self._breaker = Gauge(
+            "dialer_agent_breaker",
+            "1 for how an agent's breaker is: closed, half_open (it is probed), open (it rests), paused (by hand).",
+            ["agent", "breaker"],
+            registry=self.registry,
+        )
+        self._rate = self._of_agent("calls_per_second", "Requests of the last minute, a second.")
+        self._limit = self._of_agent("calls_per_second_limit", "Requests that it may send a second.")
+        self._used = self._of_agent("bucket_used_ratio", "The part of its rate that the last minute used.")
+        self._lines = self._of_agent("live_calls", "Calls of it that may still be on the phone.")
+        self._most = self._of_agent(
+            "live_calls_limit", "Calls of it that may be on the phone; none: no limit."
+        )
+        self.registry.register(_Counts(self._inside))
         self._live = self._of_campaign("live_calls", "Calls that may still be on the phone.")
         self._due = self._of_campaign(
             "due_contacts", "Contacts that are due and not called yet; 1000: or more."
@@ -73,6 +135,9 @@ class Metrics:
 
     def _of_campaign(self, name: str, text: str) -> Gauge:
         return Gauge(f"dialer_campaign_{name}", text, ["campaign"], registry=self.registry)
+
+    def _of_agent(self, name: str, text: str) -> Gauge:
+        return Gauge(f"dialer_agent_{name}", text, ["agent"], registry=self.registry)
 
     async def audit(self) -> list[Finding]:
         """Look at every invariant, and show what was found; a fault is an error in the log too."""
@@ -101,7 +166,7 @@ class Metrics:
         """Show how agents and campaigns are, and what waits for a person."""
         now = self._clock.now()
         async with self._pool.acquire() as conn:
-            rows = await agents.every(conn)
+            rows, traffic = await agents.every(conn), await agents.traffic(conn, now - MINUTE)
             standing = await campaigns.gauges(conn, now)
             notices, inbox = await outbox.open_states(conn), await reports.counts(conn)
         for gauge in (self._live, self._due, self._late, self._spent):
@@ -120,6 +185,23 @@ class Metrics:
             blocked = row.blocked_until is not None and row.blocked_until > now
             self._resting.labels(row.name).set(row.state == "paused" or blocked)
             self._pace.labels(row.name).set(float(strain.grown(row.strain.slowed, row.strain.slowed_at, now)))
+            is_ = (
+                "paused" if row.state == "paused" else "open" if blocked
+                else "half_open" if row.strain.count else "closed"
+            )  # fmt: skip
+            for breaker in BREAKER:
+                self._breaker.labels(row.name, breaker).set(breaker == is_)
+            self._show_traffic(row.name, traffic[row.name])
+
+    def _show_traffic(self, name: str, traffic: agents.Traffic) -> None:
+        rate = traffic.begun / MINUTE.total_seconds()
+        self._rate.labels(name).set(rate)
+        self._lines.labels(name).set(traffic.live)
+        if line := self._inside.lines().get(name):
+            self._limit.labels(name).set(float(line.calls_per_second))
+            self._used.labels(name).set(rate / float(line.calls_per_second))
+            if line.max_live_calls is not None:
+                self._most.labels(name).set(line.max_live_calls)
 
     async def handle(self, request: web.Request) -> web.Response:
         """The gauges as text; 401 without the token, if there is one."""

@@ -5,6 +5,7 @@ after the commit; the permanent key of a report makes a second handing-on harmle
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -52,19 +53,26 @@ class Receiver:
         self._draining = asyncio.Lock()
         self.heard_at: datetime | None = None
         """When the last authentic report came."""
+        self.receipts: Counter[str] = Counter()
+        """What became of authentic reports since this process began."""
 
     async def take(self, incoming: Incoming) -> Receipt | Kept:
         """Store a report, or spool it. Never raises: what cannot be kept is REFUSED."""
+        receipt = await self._take(incoming)
+        self.receipts[receipt] += 1
+        return receipt
+
+    async def _take(self, incoming: Incoming) -> Receipt | Kept:
         received_at = self.heard_at = self._clock.now()
         if not self._away or self._spool is None:
             try:
                 async with asyncio.timeout(self._patience):
                     return await self._applier.receive(replace(incoming, received_at=received_at))
             except (*AWAY, *AGAIN) as error:
-                log.warning("report not stored, database away", error=type(error).__name__)
+                log.warning("report not stored, database away", reason=type(error).__name__)
             except Exception as error:  # a fault of ours must not lose a report
                 # No traceback: the database's words may hold the row.
-                log.error("report not stored", error=type(error).__name__)  # noqa: TRY400
+                log.error("report not stored", reason=type(error).__name__)  # noqa: TRY400
                 return Kept.REFUSED
         return await self._keep(incoming, received_at)
 
@@ -81,7 +89,7 @@ class Receiver:
                 try:
                     claim = await self._spool.claim()
                 except OSError as error:
-                    log.error("spool cannot be read", error=type(error).__name__)  # noqa: TRY400
+                    log.error("spool cannot be read", reason=type(error).__name__)  # noqa: TRY400
                     return False
                 if claim is None:
                     break
@@ -91,7 +99,7 @@ class Receiver:
                     claim.done()
                     log.info("spool drained", reports=len(claim.records))
                 except OSError as error:
-                    log.error("spool cannot be drained", error=type(error).__name__)  # noqa: TRY400
+                    log.error("spool cannot be drained", reason=type(error).__name__)  # noqa: TRY400
                     return False
                 finally:
                     claim.release()
@@ -105,7 +113,7 @@ class Receiver:
         try:
             await self._spool.append(Spooled(incoming.agent, incoming.form, received_at, incoming.body))
         except OSError as error:
-            log.error("report not spooled", error=type(error).__name__, errno=error.errno)  # noqa: TRY400
+            log.error("report not spooled", reason=type(error).__name__, errno=error.errno)  # noqa: TRY400
             self._away = False
             return Kept.REFUSED
         return Kept.SPOOLED
@@ -125,7 +133,7 @@ class Receiver:
                 if isinstance(outcome, (*AWAY, *AGAIN)):
                     return False
                 if isinstance(outcome, BaseException):
-                    log.error("spooled report set aside", error=type(outcome).__name__, agent=record.agent)
+                    log.error("spooled report set aside", reason=type(outcome).__name__, agent=record.agent)
                     await spool.refuse(record)
             self._away = False
         return True

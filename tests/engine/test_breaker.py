@@ -1,5 +1,6 @@
 """Rests and probes: 429 of a number, an agent, all; failures; silence; money; and how fast an agent comes back."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -7,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from dialer.calldock.messages import NotSent, Placed, ServerError, Throttled
+from dialer.database.store import agents
 from dialer.engine.breaker import Breaker, Limits
-from dialer.web.metrics import Metrics
+from dialer.web.metrics import Inside, Metrics
 
 SECOND = timedelta(seconds=1)
 
@@ -188,3 +190,32 @@ async def test_who_looks_sees_that_an_agent_rests_and_at_what_pace_it_goes_on(en
     assert await values() == [1, 0.5]
     await engine.clock.advance(6)
     assert await values() == [0, 0.75]
+
+
+async def test_who_looks_sees_how_fast_an_agent_calls_of_what_it_may(engine, tools):
+    answers, receipts = Counter({("sales", "Placed"): 3}), Counter({"applied": 2})
+    inside = Inside(lambda: {"sales": replace(tools.SALES, max_live_calls=5)}, lambda: 17, answers, receipts)
+    shown = Metrics(engine.pool, engine.clock, inside=inside)
+    await enrol(engine, await engine.campaign(), 30)
+    for passed in (await engine.open(line(tools))).passed[:3]:
+        await engine.answer(passed, Placed(tools.call_id(passed)))
+
+    def read(name, **labels):
+        return shown.registry.get_sample_value(f"dialer_{name}", labels)
+
+    await shown.look()
+    live = read("agent_live_calls", agent="sales")
+    assert live >= 3
+    assert read("agent_calls_per_second", agent="sales") == pytest.approx(live / 60)
+    assert read("agent_calls_per_second_limit", agent="sales") == 50
+    assert read("agent_bucket_used_ratio", agent="sales") == pytest.approx(live / 60 / 50)
+    assert read("agent_live_calls_limit", agent="sales") == 5
+    assert read("agent_breaker", agent="sales", breaker="closed") == 1
+    assert read("answers_total", agent="sales", answer="Placed") == 3
+    assert read("reports_total", receipt="applied") == 2
+    assert read("spool_bytes") == 17
+    async with engine.pool.acquire() as conn:
+        await agents.pause(conn, "sales", reason="x", key_mark="*", now=engine.clock.now())
+    await shown.look()
+    assert read("agent_breaker", agent="sales", breaker="closed") == 0
+    assert read("agent_breaker", agent="sales", breaker="paused") == 1

@@ -165,6 +165,6 @@ async def _problems(request: web.Request, handler: Any) -> web.StreamResponse:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return respond(Problem(error.status, error.reason, headers=allow))
     except (*AWAY, *AGAIN) as error:
-        log.warning("api: database away", error=type(error).__name__)
+        log.warning("api: database away", reason=type(error).__name__)
         return respond(Problem(503, "Postgres is away or too busy; try again", headers={"Retry-After": "5"}))
     return response

@@ -177,7 +177,11 @@ async def links(asked: Asked) -> tuple[str, Data]:
 
 async def agents(asked: Asked) -> tuple[str, Data]:
     """Agents, and what was learned of them."""
-    return "agents.html", {"agents": (await asked.tell("list_agents"))["items"]}
+    agents = (await asked.tell("list_agents"))["items"]
+    return "agents.html", {
+        "agents": agents,
+        "facts": [await asked.tell("get_facts", {"agent": each["name"]}) for each in agents],
+    }
 
 
 async def playground(asked: Asked) -> tuple[str, Data]:

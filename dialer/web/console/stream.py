@@ -66,7 +66,7 @@ class Stream:
                 async with self._parts.pool.acquire() as conn:
                     now = await campaigns.pulse(conn)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                log.warning("console: database away", error=type(error).__name__)
+                log.warning("console: database away", reason=type(error).__name__)
                 now = seen
             if now != seen:
                 seen = now

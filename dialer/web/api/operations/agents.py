@@ -3,13 +3,16 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from pydantic import Field
+
 from dialer.database.queries import Connection
 from dialer.database.store import agents, reports
 from dialer.domain import strain
 from dialer.engine import steer
+from dialer.engine.doctor import Level, examine
 from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
-from dialer.web.api.operation import AskMove, Call, Instant, Operation, Told, missing
+from dialer.web.api.operation import Asked, AskMove, Call, Instant, Operation, Told, missing
 
 MINUTE = timedelta(minutes=1)
 UNLIFTED = "*"
@@ -37,6 +40,29 @@ class Agent(Told):
     """How many reports each rule has matched."""
 
 
+class Fact(Told):
+    """What was seen of the provider; ``level``: ok, note (not as documented), warning (``advice`` says what to do)."""
+
+    about: str
+    level: Level
+    seen: str
+    advice: str
+
+
+class Facts(Told):
+    """What the last calls of an agent tell of the provider."""
+
+    agent: str
+    calls: int
+    facts: list[Fact]
+
+
+class AskFacts(Asked):
+    """How many calls are looked at."""
+
+    calls: int = Field(default=300, ge=1, le=5000)
+
+
 class Agents(Told):
     """All agents, by name."""
 
@@ -47,6 +73,15 @@ async def listing(call: Call) -> Agents:
     """All agents."""
     async with call.parts.pool.acquire() as conn:
         return Agents(items=await _all(conn, call))
+
+
+async def facts(call: Call) -> Facts:
+    """What was seen of the provider."""
+    name, asked = call.path["agent"], call.query
+    async with call.parts.pool.acquire() as conn:
+        if all(row.name != name for row in await agents.every(conn)):
+            raise missing("agent", name)
+        return Facts.model_validate(await examine(conn, name, call.parts.lines().get(name), asked.calls))
 
 
 async def resume(call: Call) -> Agent:
@@ -110,6 +145,17 @@ OPERATIONS = (
         "All agents, and what was learned of them",
         listing,
         Agents,
+    ),
+    Operation(
+        "get_facts",
+        "GET",
+        "/agents/{agent}/facts",
+        Role.VIEWER,
+        "What the provider was seen to do for an agent",
+        facts,
+        Facts,
+        query=AskFacts,
+        parameters={"agent": "name"},
     ),
     Operation(
         "pause_agent",
