@@ -15,7 +15,7 @@ POSTGRES15 = /usr/lib/postgresql/15/bin/postgres
 # More workers than cores bring no speed, and make waits of the real processes long.
 PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4
 
-.PHONY: help install demo test simulate mutants e2e soak week lint format lock image clean
+.PHONY: help install demo docs test simulate mutants e2e soak week lint format lock image clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -62,6 +62,11 @@ soak: .venv/.installed  ## 1,100 kills over 100,000 contacts, some hours; ARGS="
 
 week: .venv/.installed  ## a week of 20,000 contacts in four countries, in minutes; ARGS="--contacts 500"
 	$(BIN)/python bench/week $(ARGS)
+
+docs: .venv/.developing  ## the pages as a site in site/, with pictures of the console taken anew
+	@mkdir -p docs/shots
+	DIALER_SHOTS=docs/shots $(BIN)/python -m pytest tests/browser/test_pictures.py
+	$(BIN)/mkdocs build --strict
 
 image:  ## the container image, dialer:latest
 	docker build -t dialer .

@@ -18,6 +18,7 @@ from dialer.database.schema import generate
 from dialer.domain.errors import DialerError
 from dialer.log import configure
 from dialer.settings import Settings, load
+from dialer.telemetry import telling
 
 
 def run_daemon(
@@ -42,7 +43,8 @@ def run_daemon(
         await daemon.run()
 
     try:
-        uvloop.run(serve())
+        with telling(settings.telemetry):
+            uvloop.run(serve())
     except DialerError as error:
         fail(str(error))
     except OSError as error:

@@ -20,6 +20,7 @@ from dialer.settings.model import (
     Settings,
     Shutdown,
     SignatureForm,
+    Telemetry,
     Webhook,
 )
 from dialer.settings.values import is_loopback
@@ -39,6 +40,7 @@ __all__ = [
     "Shutdown",
     "SignatureForm",
     "Target",
+    "Telemetry",
     "Webhook",
     "config_path",
     "is_loopback",

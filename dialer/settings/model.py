@@ -149,6 +149,13 @@ class Log(Section):
     format: Literal["auto", "json", "text"] = "auto"
 
 
+class Telemetry(Section):
+    """Where traces and errors are told; empty: nowhere. ``otlp_endpoint``: a collector, as http, without a path."""
+
+    otlp_endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s/]+/?)?$")] = ""
+    sentry_dsn: SecretStr = SecretStr("")
+
+
 class Settings(BaseSettings):
     """All of them, checked against one another."""
 
@@ -176,6 +183,7 @@ class Settings(BaseSettings):
     correlation: Correlation = Correlation()
     shutdown: Shutdown = Shutdown()
     log: Log = Log()
+    telemetry: Telemetry = Telemetry()
 
     @classmethod
     def settings_customise_sources(

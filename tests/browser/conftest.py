@@ -1,6 +1,7 @@
 """A real Chromium on the console of a real daemon."""
 
 import importlib.util
+import json
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -73,8 +74,24 @@ def shots() -> Any:
         for width, scheme in ((1280, "light"), (390, "dark")):
             await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             await page.set_viewport_size({"width": width, "height": 900})
-            await page.screenshot(path=f"{SHOTS}/{name}-{width}.png", full_page=True)
+            high = min(1400, await page.evaluate("document.documentElement.scrollHeight"))
+            await page.set_viewport_size({"width": width, "height": high})
+            await page.screenshot(path=f"{SHOTS}/{name}-{width}.jpg", type="jpeg", quality=60)
         await page.emulate_media(color_scheme="light")
         await page.set_viewport_size({"width": 1280, "height": 900})
 
     return taken
+
+
+@pytest.fixture
+def enter() -> Any:
+    """Sign in by the link that the command prints."""
+
+    async def entered(page: Page, house: Any, url: str) -> None:
+        link = json.loads((await house.cli("console", "link", "--name", "ada", "--json"))[0])["url"]
+        assert link.startswith(url)
+        await page.goto(link)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+
+    return entered

@@ -15,17 +15,8 @@ CALLS = Calls(seconds=20, outcomes=[Outcome(intents=["book_meeting"], weight=1)]
 EVIL = '<script>document.title="x"</script> =cmd|calc "quoted"'
 
 
-async def enter(page: Page, house: Any, url: str) -> None:
-    """By the link that the command prints."""
-    link = json.loads((await house.cli("console", "link", "--json"))[0])["url"]
-    assert link.startswith(url)
-    await page.goto(link)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("heading", name="Overview")).to_be_visible()
-
-
 async def test_a_campaign_is_started_watched_to_its_end_and_every_page_is_right(
-    page: Page, console: Any, shots: Any
+    page: Page, console: Any, enter: Any
 ) -> None:
     house, url = await console(Scenario(time_scale=20, call=CALLS))
     await house.daemon()
@@ -41,11 +32,10 @@ async def test_a_campaign_is_started_watched_to_its_end_and_every_page_is_right(
     await expect(page.locator("h1 .state")).to_have_text("finished", timeout=30_000)
     await expect(page.get_by_text(re.compile(r"^30\s+closed"))).to_be_visible()
     await expect(page.get_by_text(re.compile(r"^30\s+answered"))).to_be_visible()
-    await shots(page, "campaign")
 
 
 async def test_a_campaign_is_paused_and_the_page_says_why_somebody_is_not_called(
-    page: Page, console: Any, shots: Any
+    page: Page, console: Any, enter: Any
 ) -> None:
     house, url = await console(Scenario(time_scale=100, call=CALLS))
     await house.daemon()
@@ -65,16 +55,14 @@ async def test_a_campaign_is_paused_and_the_page_says_why_somebody_is_not_called
     assert title.endswith("Dialer")
     assert await page.title() != "x"
     await expect(page.get_by_role("row", name=re.compile("paused"))).to_be_visible()
-    await shots(page, "contact")
     page.once("dialog", lambda dialog: dialog.accept())
     await page.get_by_role("button", name="Suppress everywhere").click()
     await expect(page.locator("h1 .state")).to_have_text("closed")
     await page.get_by_role("navigation").get_by_role("link", name="Suppressions").click()
     await expect(page.get_by_role("row", name=re.compile("asked not to be called"))).to_be_visible()
-    await shots(page, "suppressions")
 
 
-async def test_an_attempt_that_may_have_rung_is_resolved(page: Page, console: Any, shots: Any) -> None:
+async def test_an_attempt_that_may_have_rung_is_resolved(page: Page, console: Any, enter: Any) -> None:
     cut = Rule(phones=["+14155550000"], answer="close", placed=False)
     house, url = await console(Scenario(time_scale=100, call=CALLS, rules=[cut]))
     await house.daemon()
@@ -84,7 +72,6 @@ async def test_an_attempt_that_may_have_rung_is_resolved(page: Page, console: An
     await enter(page, house, url)
     await page.get_by_role("link", name="Inbox").click()
     await expect(page.get_by_role("heading", name=re.compile(r"\+14155550000"))).to_be_visible()
-    await shots(page, "inbox")
     await page.get_by_label("because").fill("asked the person")
     await page.get_by_role("button", name="Resolve").click()
     await expect(page.locator("#told")).to_have_text("Done.")
@@ -92,7 +79,7 @@ async def test_an_attempt_that_may_have_rung_is_resolved(page: Page, console: An
 
 
 async def test_a_call_is_made_from_the_browser_and_its_report_arrives(
-    page: Page, console: Any, shots: Any
+    page: Page, console: Any, enter: Any
 ) -> None:
     house, url = await console(Scenario(time_scale=20, call=CALLS))
     await house.daemon()
@@ -101,7 +88,6 @@ async def test_a_call_is_made_from_the_browser_and_its_report_arrives(
     await page.get_by_label("Number", exact=True).fill("+1 415 555 0188")
     await page.get_by_label("Name", exact=True).fill("Ada")
     await page.get_by_label("also outside").check()
-    await shots(page, "playground")
     page.once("dialog", lambda dialog: dialog.accept())
     await page.get_by_role("button", name="Call now").click()
     await expect(page.locator("h1")).to_contain_text("Ada")
@@ -111,7 +97,7 @@ async def test_a_call_is_made_from_the_browser_and_its_report_arrives(
 
 
 async def test_a_campaign_is_written_planned_given_a_list_and_run_in_the_browser(
-    page: Page, console: Any, shots: Any, tmp_path: Path
+    page: Page, console: Any, enter: Any, tmp_path: Path
 ) -> None:
     house, url = await console(Scenario(time_scale=20, call=CALLS))
     await house.daemon()
@@ -125,7 +111,6 @@ async def test_a_campaign_is_written_planned_given_a_list_and_run_in_the_browser
     await text.fill(wrong.replace("minuet", "minute") + "[window]\nalways = true\n[rules]\npacks = []\n")
     await page.get_by_role("button", name="Check").click()
     await expect(page.locator("#answer")).to_contain_text("winter: version 1 (new)")
-    await shots(page, "apply")
     await page.get_by_role("button", name="Apply").click()
     await expect(page.locator("h1")).to_contain_text("winter")
     await page.get_by_role("link", name="Imports").last.click()
@@ -136,7 +121,6 @@ async def test_a_campaign_is_written_planned_given_a_list_and_run_in_the_browser
     await page.get_by_role("button", name="Import").click()
     done = page.get_by_role("row", name=re.compile(r"people\.csv winter ended .* 22 21 0 1"))
     await expect(done).to_be_visible()
-    await shots(page, "imports")
     async with page.expect_download() as loading:
         await done.get_by_role("link", name="1", exact=True).click()
     refused = (await (await loading.value).path()).read_text()
@@ -146,14 +130,13 @@ async def test_a_campaign_is_written_planned_given_a_list_and_run_in_the_browser
     await page.get_by_role("link", name="Plan and forecast").click()
     await expect(page.get_by_text(re.compile(r"^21\s+callable now"))).to_be_visible()
     await expect(page.get_by_text("Started now, the last call ends about")).to_be_visible()
-    await shots(page, "plan")
     await page.get_by_role("button", name="Start").click()
     await expect(page.locator("h1 .state")).to_have_text("finished", timeout=60_000)
     await expect(page.get_by_role("row", name=re.compile("^spoken with 21 100%"))).to_be_visible()
 
 
 async def test_a_report_of_nobodys_call_is_attached_to_the_call_that_it_is_of(
-    page: Page, console: Any, shots: Any
+    page: Page, console: Any, enter: Any
 ) -> None:
     # Our call's report never comes; another program of the same agent rings somebody whom we do not know.
     lost = Rule(phones=["+14155550000"], webhook="missing")
@@ -172,7 +155,6 @@ async def test_a_report_of_nobodys_call_is_attached_to_the_call_that_it_is_of(
     await page.get_by_role("link", name="Inbox").click()
     await page.get_by_role("link", name="Find its call").click()
     await expect(page.get_by_role("heading", name="As it came")).to_be_visible()
-    await shots(page, "report")
     await page.get_by_label("Attempt").fill(attempt)
     await page.get_by_label("because").first.fill("the agent's log says so")
     await page.get_by_role("button", name="Attach").click()
@@ -183,7 +165,9 @@ async def test_a_report_of_nobodys_call_is_attached_to_the_call_that_it_is_of(
     await house.until("select count(*) from attempts where state = 'reported' and credits > 0")
 
 
-async def test_whatever_people_write_into_any_field_is_only_text(page: Page, console: Any) -> None:
+async def test_whatever_people_write_into_any_field_is_only_text(
+    page: Page, console: Any, enter: Any
+) -> None:
     house, url = await console()
     await house.daemon()
     await house.campaign("[pacing]\ncalls_per_minute = 6", start=False)
@@ -218,7 +202,9 @@ async def test_whatever_people_write_into_any_field_is_only_text(page: Page, con
     assert EVIL in told, "it was kept as it was written"
 
 
-async def test_a_refusal_is_told_in_words_and_a_viewer_is_offered_nothing(page: Page, console: Any) -> None:
+async def test_a_refusal_is_told_in_words_and_a_viewer_is_offered_nothing(
+    page: Page, console: Any, enter: Any
+) -> None:
     house, url = await console()
     await house.daemon()
     await enter(page, house, url)
@@ -235,7 +221,7 @@ async def test_a_refusal_is_told_in_words_and_a_viewer_is_offered_nothing(page: 
     assert await page.locator("form[data-api]").count() == 0
 
 
-async def test_it_works_by_keyboard_and_at_the_width_of_a_phone(page: Page, console: Any, shots: Any) -> None:
+async def test_it_works_by_keyboard_and_at_the_width_of_a_phone(page: Page, console: Any, enter: Any) -> None:
     house, url = await console()
     await house.daemon()
     await house.campaign(start=False)
@@ -259,4 +245,3 @@ async def test_it_works_by_keyboard_and_at_the_width_of_a_phone(page: Page, cons
             )
             assert names == [], "every field and button has a name that is read out"
     await page.goto(url)
-    await shots(page, "overview")
