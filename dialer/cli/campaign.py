@@ -30,6 +30,8 @@ from dialer.domain.campaign import Campaign, diff
 from dialer.engine import steer
 from dialer.settings import load
 
+FEW = 5
+
 app = typer.Typer(help="Campaigns: what is applied, how it stands, and its moves.", no_args_is_help=True)
 
 Files = Annotated[list[Path], typer.Argument(help="Campaign files (TOML).", show_default=False)]
@@ -201,7 +203,8 @@ def _set_keys(definition: dict[str, Any]) -> list[tuple[str, object]]:
     set_ = [
         (change.key, change.new) for change in diff(plain, campaign) if not change.key.startswith("packs.")
     ]
-    named = ", ".join(f"{pack.name} of {pack.as_of.isoformat()}" for pack in campaign.packs)
+    packs = [f"{pack.name} of {pack.as_of.isoformat()}" for pack in campaign.packs]
+    named = ", ".join(packs) if len(packs) <= FEW else f"{len(packs)} packs: dialer rules list"
     return [*set_, *([("rules kept", named)] if named else [])]
 
 

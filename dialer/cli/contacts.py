@@ -170,6 +170,9 @@ def list_(
     state: Annotated[
         ContactState | None, typer.Option("--state", help="In this state only.", show_default=False)
     ] = None,
+    unreached: Annotated[
+        bool, typer.Option("--unreached", help="Only those with whom nobody has spoken; the reason says why.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 100,
     after: Annotated[
         UUID | None, typer.Option("--after", help="From behind this id on.", show_default=False)
@@ -178,7 +181,7 @@ def list_(
     config: ConfigOption = None,
 ) -> None:
     """List contacts, in the order in which they were added."""
-    rows = run(_list(campaign, state, limit, after, config))
+    rows = run(_list(campaign, state, limit, after, config, unreached=unreached))
     if as_json:
         print_json(rows)
         return
@@ -194,7 +197,13 @@ def list_(
 
 
 async def _list(
-    campaign: str | None, state: ContactState | None, limit: int, after: UUID | None, config: Path | None
+    campaign: str | None,
+    state: ContactState | None,
+    limit: int,
+    after: UUID | None,
+    config: Path | None,
+    *,
+    unreached: bool,
 ) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     async with opened(config) as session:
@@ -203,7 +212,9 @@ async def _list(
         async with session.pool.acquire() as conn:
             while len(rows) < limit:
                 most = min(limit - len(rows), 1000)
-                page = await contacts.listing(conn, campaign=campaign, state=state, after=after, most=most)
+                page = await contacts.listing(
+                    conn, campaign=campaign, state=state, unreached=unreached, after=after, most=most
+                )
                 rows += page
                 if len(page) < most:
                     break

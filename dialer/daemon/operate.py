@@ -55,7 +55,7 @@ async def operate(
     keeper = Gatekeeper(parts.pool, clock, token)
     uploads = Uploads(parts.pool, clock)
     stack.push_async_callback(uploads.close)
-    shared = ApiParts(parts.pool, clock, parts.settings, lines, applier, uploads)
+    shared = ApiParts(parts.pool, clock, lambda: parts.settings, lines, applier, uploads)
     app = application(metrics, Api(shared, keeper), Console(shared, keeper), lambda: ready(parts))
     stack.push_async_callback(await serve(app, console.host, console.port))
     await invite(parts, clock)

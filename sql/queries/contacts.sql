@@ -188,14 +188,16 @@ with closed as (
 )
 select count(*) from closed;
 
--- name: list_contacts(campaign, state, after, most)
--- Contacts in order of id.
+-- name: list_contacts(campaign, state, unreached, after, most)
+-- Contacts in order of id; with ``unreached`` only those with whom nobody has spoken.
 select c.id, p.name as campaign, c.key, c.phone, c.name, c.email, c.metadata, c.zones, c.region, c.state, c.asked_at,
        c.due_at, c.reason, c.tries, c.attempts, c.disposition, c.expires_at, c.consent, c.consent_source,
        c.consent_at, c.consent_proof, c.created_at, c.closed_at
 from contacts c join campaigns p on p.id = c.campaign_id
 where (:campaign::text is null or p.name = :campaign)
   and (:state::text is null or c.state = :state)
+  and (not :unreached
+       or coalesce(c.disposition, '') not in ('answered', 'callback_requested', 'do_not_call'))
   and (:after::uuid is null or c.id > :after::uuid)
 order by c.id limit :most;
 

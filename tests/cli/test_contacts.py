@@ -29,7 +29,7 @@ async def people(command, campaign_file, conn: asyncpg.Connection) -> list[UUID]
     return sorted(row["id"] for row in rows)
 
 
-async def test_contacts_are_listed_by_campaign_state_and_page(command, people) -> None:
+async def test_contacts_are_listed_by_campaign_state_and_page(command, people, conn) -> None:
     everybody = (await command("contacts", "list", "--json")).data
     assert [row["id"] for row in everybody] == [str(id_) for id_ in people]
     assert everybody[4]["due_at"] is None
@@ -40,6 +40,9 @@ async def test_contacts_are_listed_by_campaign_state_and_page(command, people) -
     assert first.err == f"There may be more: --after {people[1]}\n"
     rest = (await command("contacts", "list", "--campaign", "promo", "--after", people[1], "--json")).data
     assert [row["key"] for row in rest] == ["3", "4", "5"]
+    await conn.execute("update contacts set disposition = 'answered' where key in ('1', '2')")
+    missed = (await command("contacts", "list", "--campaign", "promo", "--unreached", "--json")).data
+    assert [row["key"] for row in missed] == ["3", "4", "5"]
     assert "next start" in (await command("contacts", "list")).out
     ran = await command("contacts", "list", "--campaign", "absent", code=2)
     assert 'no campaign is named "absent"; known are: other, promo' in ran.err

@@ -56,7 +56,9 @@ async def client(engine: Any, tools: Any) -> AsyncIterator[Client]:
     lines = {"sales": tools.SALES, "care": tools.CARE}
     uploads = Uploads(engine.pool, engine.clock)
     agents = {name: {"agent_id": name, "api_key": "k", "webhook_secrets": ["s"]} for name in lines}
-    parts = Parts(engine.pool, engine.clock, Settings(agents=agents), lambda: lines, engine.applier, uploads)
+    parts = Parts(
+        engine.pool, engine.clock, lambda: Settings(agents=agents), lambda: lines, engine.applier, uploads
+    )
     app = web.Application()
     app.add_subapp(PREFIX, Api(parts, Gatekeeper(engine.pool, engine.clock, OPEN)).application())
     runner = web.AppRunner(app, access_log=None)

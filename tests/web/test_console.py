@@ -65,7 +65,7 @@ class Browser:
 async def browser(engine: Any, tools: Any) -> AsyncIterator[Browser]:
     lines = {"sales": tools.SALES, "care": tools.CARE}
     uploads = Uploads(engine.pool, engine.clock)
-    parts = Parts(engine.pool, engine.clock, Settings(), lambda: lines, engine.applier, uploads)
+    parts = Parts(engine.pool, engine.clock, Settings, lambda: lines, engine.applier, uploads)
     keeper = Gatekeeper(engine.pool, engine.clock)
     app = web.Application()
     app.add_subapp(PREFIX, Api(parts, keeper).application())

@@ -250,14 +250,18 @@ def _point_out(place: Place, agreed: Doors) -> None:
         "",
         "In another terminal:",
         *(f"  {program} {command} --config {config}" for command in EXPLORE),
+        "",
+        'A campaign and a list of your own may join it the same way (agent = "sales"): nobody is rung, and the next',
+        "demo begins empty. With [window] always = true and [rules] packs = [] it calls at any hour.",
     ]
     stderr.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 EXPLORE: Final = (
-    f"campaign show {CAMPAIGN}",
-    f"contacts list --campaign {CAMPAIGN}",
-    "spend",
+    "console link",
+    "top",
+    f"report {CAMPAIGN}",
+    f"contacts list --campaign {CAMPAIGN} --unreached",
     "export attempts",
 )
 """Commands worth trying while the demo runs."""

@@ -12,7 +12,7 @@ from dialer.cli.demo import people
 from dialer.cli.demo.place import Place
 from dialer.domain.errors import ConfigError
 
-AGENT: Final = "demo"
+AGENT: Final = "sales"
 CAMPAIGN: Final = "demo"
 
 _CONFIG: Final = """\
@@ -23,7 +23,7 @@ campaigns_dir = {campaigns}
 [calldock]
 base_url = {simulator}
 
-[agents.demo]
+[agents.sales]
 agent_id = "agent_demo"
 api_key = {key}
 webhook_secrets = [{secret}]
@@ -44,7 +44,7 @@ format = "json"
 _CAMPAIGN: Final = """\
 # The demo's campaign. A real one waits hours where this one waits seconds, and has a calling window.
 name = "demo"
-agent = "demo"
+agent = "sales"
 
 [window]
 always = true                      # nobody is rung; a real campaign leaves this out: 09:00-20:00 where the contact is

@@ -330,11 +330,14 @@ async def listing(
     *,
     campaign: str | None = None,
     state: ContactState | None = None,
+    unreached: bool = False,
     after: UUID | None = None,
     most: int = 1000,
 ) -> list[dict[str, Any]]:
-    """A page of contacts in order of id, as columns by name."""
-    rows = queries.list_contacts(conn, campaign=campaign, state=state, after=after, most=most)
+    """A page of contacts in order of id, as columns by name; ``unreached``: those with whom nobody has spoken."""
+    rows = queries.list_contacts(
+        conn, campaign=campaign, state=state, unreached=unreached, after=after, most=most
+    )
     return [_columns(row) async for row in rows]
 
 

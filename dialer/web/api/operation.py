@@ -65,14 +65,19 @@ class Page(Told, Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What operations work with."""
+    """What operations work with; ``current``: the settings in force, which a reload changes."""
 
     pool: asyncpg.Pool
     clock: Clock
-    settings: Settings
+    current: Callable[[], Settings]
     lines: Callable[[], dict[str, Line]]
     applier: Applier
     uploads: Uploads
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.current()
 
 
 class AnsweredError(Exception):

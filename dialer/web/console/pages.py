@@ -122,7 +122,7 @@ async def imports(asked: Asked) -> tuple[str, Data]:
 async def contacts(asked: Asked) -> tuple[str, Data]:
     """Contacts, by campaign, state or number."""
     phone = asked.get("phone").strip().replace(" ", "")
-    wanted = {key: asked.get(key) for key in ("campaign", "state", "after")}
+    wanted = {key: asked.get(key) for key in ("campaign", "state", "unreached", "after")}
     return "contacts.html", {
         "page": await asked.tell("list_contacts", query={"phone": phone, **wanted}),
         "campaigns": (await asked.tell("list_campaigns"))["items"],

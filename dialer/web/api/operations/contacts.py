@@ -62,6 +62,7 @@ class AskContacts(Asked):
     campaign: str | None = None
     state: ContactState | None = None
     phone: str | None = Field(default=None, description="A number in E.164; then the rest does not count.")
+    unreached: bool = Field(default=False, description="Only those with whom nobody has spoken.")
     after: UUID | None = None
     limit: Limit = 100
 
@@ -191,7 +192,12 @@ async def listing(call: Call) -> Page[Contact]:
             found = await contacts.find(conn, phone=plain(asked.phone))
         else:
             found = await contacts.listing(
-                conn, campaign=plain(asked.campaign), state=asked.state, after=asked.after, most=asked.limit
+                conn,
+                campaign=plain(asked.campaign),
+                state=asked.state,
+                unreached=asked.unreached,
+                after=asked.after,
+                most=asked.limit,
             )
     return Page[Contact](
         items=[Contact.model_validate(row) for row in found],
