@@ -23,6 +23,56 @@ CREATE FUNCTION public.number_facts(of_phone text, of_campaign uuid, at timestam
                    and (r.started_at is null or r.started_at between a.began_at - earliest and a.began_at + latest))
 $$;
 
+CREATE FUNCTION public.tally_calls() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  -- Calls are counted when they are closed; they begin live, so a gate appends nothing.
+  if tg_op = 'INSERT' then
+    insert into call_changes
+    select campaign_id, (began_at at time zone 'UTC')::date, hour, number, state, disposition, count(*),
+           count(*) filter (where success), count(*) filter (where state = 'unreported' and credits is null),
+           coalesce(sum(credits), 0)
+    from fresh where closed_at is not null group by 1, 2, 3, 4, 5, 6;
+  else
+    insert into call_changes
+    select campaign_id, (began_at at time zone 'UTC')::date, hour, number, state, disposition, sum(n),
+           coalesce(sum(n) filter (where success), 0),
+           coalesce(sum(n) filter (where state = 'unreported' and credits is null), 0), sum(n * coalesce(credits, 0))
+    from (
+      select o.campaign_id, o.began_at, o.hour, o.number, o.state, o.disposition, o.success, o.credits, -1 as n
+      from stale o where o.closed_at is not null
+      union all
+      select f.campaign_id, f.began_at, f.hour, f.number, f.state, f.disposition, f.success, f.credits, 1
+      from fresh f where f.closed_at is not null
+    ) both_
+    group by 1, 2, 3, 4, 5, 6
+    having sum(n) <> 0 or sum(n * coalesce(credits, 0)) <> 0 or coalesce(sum(n) filter (where success), 0) <> 0;
+  end if;
+  return null;
+end $$;
+
+CREATE FUNCTION public.tally_contacts() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  if tg_op = 'INSERT' then
+    insert into contact_changes
+    select campaign_id, state, disposition, reason, attempts > 0, count(*) from fresh group by 1, 2, 3, 4, 5;
+  else
+    insert into contact_changes
+    select campaign_id, state, disposition, reason, called, sum(n)
+    from (
+      select o.campaign_id, o.state, o.disposition, o.reason, o.attempts > 0 as called, -1 as n from stale o
+      union all
+      select f.campaign_id, f.state, f.disposition, f.reason, f.attempts > 0, 1 from fresh f
+    ) both_
+    group by 1, 2, 3, 4, 5
+    having sum(n) <> 0;
+  end if;
+  return null;
+end $$;
+
 CREATE TABLE public.agents (
     name text NOT NULL,
     state text DEFAULT 'active'::text NOT NULL,
@@ -65,7 +115,9 @@ CREATE TABLE public.attempts (
     closed_at timestamp with time zone,
     success boolean DEFAULT false NOT NULL,
     set_aside numeric(18,6) DEFAULT 0 NOT NULL,
+    hour smallint DEFAULT 0 NOT NULL,
     CONSTRAINT attempts_disposition_check CHECK ((disposition = ANY (ARRAY['answered'::text, 'voicemail'::text, 'no_answer'::text, 'busy'::text, 'failed'::text, 'invalid_number'::text, 'do_not_call'::text, 'callback_requested'::text, 'no_report'::text]))),
+    CONSTRAINT attempts_hour_check CHECK (((hour >= 0) AND (hour <= 23))),
     CONSTRAINT attempts_number_check CHECK ((number >= 1)),
     CONSTRAINT attempts_reserved_check CHECK ((reserved >= (0)::numeric)),
     CONSTRAINT attempts_state_check CHECK ((state = ANY (ARRAY['dialing'::text, 'placed'::text, 'reported'::text, 'not_placed'::text, 'aborted'::text, 'unknown'::text, 'unreported'::text]))),
@@ -82,6 +134,69 @@ CREATE TABLE public.buckets (
     next_at timestamp with time zone NOT NULL
 )
 WITH (fillfactor='50');
+
+CREATE TABLE public.call_changes (
+    campaign_id uuid NOT NULL,
+    day date NOT NULL,
+    hour smallint NOT NULL,
+    number integer NOT NULL,
+    state text NOT NULL,
+    disposition text,
+    calls bigint NOT NULL,
+    successes bigint NOT NULL,
+    uncosted bigint NOT NULL,
+    credits numeric(18,6) NOT NULL
+);
+
+CREATE TABLE public.call_tallies (
+    campaign_id uuid NOT NULL,
+    day date NOT NULL,
+    hour smallint NOT NULL,
+    number integer NOT NULL,
+    state text NOT NULL,
+    disposition text,
+    calls bigint NOT NULL,
+    successes bigint NOT NULL,
+    uncosted bigint NOT NULL,
+    credits numeric(18,6) NOT NULL
+);
+
+CREATE VIEW public.call_counts AS
+ SELECT campaign_id,
+    day,
+    hour,
+    number,
+    state,
+    disposition,
+    (sum(calls))::bigint AS calls,
+    (sum(successes))::bigint AS successes,
+    (sum(uncosted))::bigint AS uncosted,
+    sum(credits) AS credits
+   FROM ( SELECT call_tallies.campaign_id,
+            call_tallies.day,
+            call_tallies.hour,
+            call_tallies.number,
+            call_tallies.state,
+            call_tallies.disposition,
+            call_tallies.calls,
+            call_tallies.successes,
+            call_tallies.uncosted,
+            call_tallies.credits
+           FROM public.call_tallies
+        UNION ALL
+         SELECT call_changes.campaign_id,
+            call_changes.day,
+            call_changes.hour,
+            call_changes.number,
+            call_changes.state,
+            call_changes.disposition,
+            call_changes.calls,
+            call_changes.successes,
+            call_changes.uncosted,
+            call_changes.credits
+           FROM public.call_changes) each
+  GROUP BY campaign_id, day, hour, number, state, disposition
+ HAVING (sum(calls) <> (0)::numeric);
 
 CREATE TABLE public.campaign_versions (
     campaign_id uuid NOT NULL,
@@ -118,6 +233,49 @@ CREATE TABLE public.cancels (
     event_id uuid NOT NULL,
     at timestamp with time zone NOT NULL
 );
+
+CREATE TABLE public.contact_changes (
+    campaign_id uuid NOT NULL,
+    state text NOT NULL,
+    disposition text,
+    reason text NOT NULL,
+    called boolean NOT NULL,
+    contacts bigint NOT NULL
+);
+
+CREATE TABLE public.contact_tallies (
+    campaign_id uuid NOT NULL,
+    state text NOT NULL,
+    disposition text,
+    reason text NOT NULL,
+    called boolean NOT NULL,
+    contacts bigint NOT NULL
+);
+
+CREATE VIEW public.contact_counts AS
+ SELECT campaign_id,
+    state,
+    disposition,
+    reason,
+    called,
+    (sum(contacts))::bigint AS contacts
+   FROM ( SELECT contact_tallies.campaign_id,
+            contact_tallies.state,
+            contact_tallies.disposition,
+            contact_tallies.reason,
+            contact_tallies.called,
+            contact_tallies.contacts
+           FROM public.contact_tallies
+        UNION ALL
+         SELECT contact_changes.campaign_id,
+            contact_changes.state,
+            contact_changes.disposition,
+            contact_changes.reason,
+            contact_changes.called,
+            contact_changes.contacts
+           FROM public.contact_changes) each
+  GROUP BY campaign_id, state, disposition, reason, called
+ HAVING (sum(contacts) <> (0)::numeric);
 
 CREATE TABLE public.contacts (
     id uuid NOT NULL,
@@ -563,7 +721,15 @@ CREATE INDEX attempts_live ON public.attempts USING btree (agent, campaign_id) I
 
 CREATE INDEX attempts_to_resolve ON public.attempts USING btree (resolve_at) WHERE (state = ANY (ARRAY['dialing'::text, 'placed'::text, 'unknown'::text]));
 
+CREATE INDEX call_changes_by_campaign ON public.call_changes USING btree (campaign_id);
+
+CREATE UNIQUE INDEX call_tallies_once ON public.call_tallies USING btree (campaign_id, day, hour, number, state, disposition) NULLS NOT DISTINCT;
+
 CREATE INDEX campaigns_by_agent ON public.campaigns USING btree (agent) WHERE (state = 'active'::text);
+
+CREATE INDEX contact_changes_by_campaign ON public.contact_changes USING btree (campaign_id);
+
+CREATE UNIQUE INDEX contact_tallies_once ON public.contact_tallies USING btree (campaign_id, state, disposition, reason, called) NULLS NOT DISTINCT;
 
 CREATE INDEX contacts_due ON public.contacts USING btree (campaign_id, due_at, id) WHERE (state = 'waiting'::text);
 
@@ -632,6 +798,14 @@ CREATE UNIQUE INDEX suppressed_digest_once ON public.suppressions USING btree (d
 CREATE UNIQUE INDEX suppressed_once ON public.suppressions USING btree (phone, campaign_id) NULLS NOT DISTINCT WHERE (phone IS NOT NULL);
 
 CREATE UNIQUE INDEX tokens_by_name ON public.tokens USING btree (name) WHERE (revoked_at IS NULL);
+
+CREATE TRIGGER tally_inserted AFTER INSERT ON public.attempts REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.tally_calls();
+
+CREATE TRIGGER tally_inserted AFTER INSERT ON public.contacts REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.tally_contacts();
+
+CREATE TRIGGER tally_updated AFTER UPDATE ON public.attempts REFERENCING OLD TABLE AS stale NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.tally_calls();
+
+CREATE TRIGGER tally_updated AFTER UPDATE ON public.contacts REFERENCING OLD TABLE AS stale NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.tally_contacts();
 
 ALTER TABLE ONLY public.attempts
     ADD CONSTRAINT attempts_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);

@@ -62,7 +62,8 @@ class Parts:
         self.definitions = Definitions()
         self.wake = Wake(list(settings.agents))
         throttle = Throttle(Limits(part=settings.breakers.failures))
-        self.settler = Settler(pool, clock, self.wake, throttle, self.marks)
+        most = settings.database.batch
+        self.settler = Settler(pool, clock, self.wake, throttle, self.marks, most=min(500, most))
         self.gate = Gate(pool, clock, self.definitions, self.id)
         self.diallers = {
             name: Dialler(
@@ -72,6 +73,7 @@ class Parts:
                 settler=self.settler,
                 clock=clock,
                 wake=self.wake,
+                most=most,
             )
             for name, agent in settings.agents.items()
         }

@@ -132,7 +132,8 @@ class Daemon:
             pulse = Pulse(pool, clock, parts.id, host=socket.gethostname(), pid=os.getpid())
             await pulse.beat()
             stack.push_async_callback(farewell, pulse)
-            applier = Applier(door_pool, clock, parts.definitions, parts.wake, parts.secrets)
+            most = min(200, settings.database.batch)
+            applier = Applier(door_pool, clock, parts.definitions, parts.wake, parts.secrets, most=most)
             await self._work(stack, dsn, clock, parts, applier, pulse, restore)
 
     async def _work(

@@ -6,7 +6,7 @@ from typing import Final
 from dialer.daemon.parts import Parts
 from dialer.database.clock import DatabaseClock
 from dialer.database.queries import Connection
-from dialer.database.store import access, imports, ledger
+from dialer.database.store import access, imports, ledger, reporting
 from dialer.database.transaction import transact
 from dialer.engine import steer
 from dialer.engine.apply import Applier
@@ -60,8 +60,12 @@ def sweeps(
         async def work(conn: Connection) -> None:
             await access.forget_answers(conn, clock.now() - ANSWERS)
             await imports.forget_rejects(conn, clock.now() - REJECTS)
+            await reporting.forget(conn)
 
         await transact(parts.pool, work)
+
+    async def fold() -> None:
+        await transact(parts.pool, reporting.fold)
 
     scheduler.every(1, receiver.drain, "drain")
     scheduler.every(1, rescuer.sweep, "rescue")
@@ -75,4 +79,5 @@ def sweeps(
     )
     scheduler.every(30, breaker.look, "breakers")
     scheduler.every(30, sync, "clock")
+    scheduler.every(2, fold, "fold")
     scheduler.every(600, forget, "forget")

@@ -80,6 +80,8 @@ class Applier:
         definitions: Definitions,
         wake: Wake,
         token_secrets: Mapping[str, Sequence[bytes]],
+        *,
+        most: int = 200,
     ) -> None:
         self._pool = pool
         self._clock = clock
@@ -87,7 +89,7 @@ class Applier:
         self._wake = wake
         self._token_secrets = token_secrets
         self._lessons = Lessons()
-        self.batch: Batch[Incoming, Receipt] = Batch(self._receive, most=200, passing=(*AWAY, *AGAIN))
+        self.batch: Batch[Incoming, Receipt] = Batch(self._receive, most=most, passing=(*AWAY, *AGAIN))
 
     async def receive(self, incoming: Incoming) -> Receipt:
         """Store and apply; returns after the commit. Raises what Postgres raises: then nothing is stored."""

@@ -49,8 +49,17 @@ class Dialler:
     """Dials for one agent until it is told to stop."""
 
     def __init__(
-        self, caller: Caller, *, gate: Gate, client: Client, settler: Settler, clock: Clock, wake: Wake
+        self,
+        caller: Caller,
+        *,
+        gate: Gate,
+        client: Client,
+        settler: Settler,
+        clock: Clock,
+        wake: Wake,
+        most: int = MOST,
     ) -> None:
+        self._most = most
         self._gate = gate
         self._client = client
         self._settler = settler
@@ -88,7 +97,9 @@ class Dialler:
             pause = 0.1
             at = await self._rest(passage)
 
-    async def once(self, only: UUID | None = None, most: int = MOST, at: datetime | None = None) -> Passage:
+    async def once(
+        self, only: UUID | None = None, most: int | None = None, at: datetime | None = None
+    ) -> Passage:
         """Open the gate once, for now or for an instant that is near, and begin to send what passed."""
         left = self._ahead - self._unsent
         if left <= 0:
@@ -96,7 +107,7 @@ class Dialler:
             return Passage([], self._clock.now() + AHEAD / 4)
         caller = self._caller
         try:
-            passage = await self._gate.open(caller.line, most=min(most, left), only=only, at=at)
+            passage = await self._gate.open(caller.line, most=min(most or self._most, left), only=only, at=at)
         except InDoubtError as doubt:
             self._follow(self._disown(doubt.passed))
             raise doubt.error from doubt

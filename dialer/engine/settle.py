@@ -65,6 +65,7 @@ class Settler:
         key_marks: Mapping[str, str],
         *,
         jitter: random.Random | None = None,
+        most: int = 500,
     ) -> None:
         self._pool = pool
         self._clock = clock
@@ -73,7 +74,7 @@ class Settler:
         self._key_marks = key_marks
         self._jitter = jitter or random.Random()  # noqa: S311  # spreads waits, guards nothing
         self._rejected: Counter[UUID] = Counter()
-        self.batch: Batch[Outcome, AttemptState] = Batch(self._write)
+        self.batch: Batch[Outcome, AttemptState] = Batch(self._write, most=most)
         self.answers: Counter[tuple[str, str]] = Counter()
         """How often each agent was answered in each way since this process began."""
 

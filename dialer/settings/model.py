@@ -59,6 +59,8 @@ class Database(Section):
     url: PostgresUrl = SecretStr("")
     pool_min: Annotated[int, Field(ge=1, le=1000)] = 2
     pool_max: Annotated[int, Field(ge=2, le=1000)] = 10
+    batch: Annotated[int, Field(ge=1, le=1000)] = 1000
+    """How many calls, answers or reports one transaction takes at most; 1: a row at a time, to compare."""
 
 
 class Calldock(Section):

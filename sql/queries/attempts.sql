@@ -13,16 +13,17 @@
 -- nothing, by the unique index. Ordered by phone, so that two gates wait for each other in one order. The tokens that
 -- they take are noted with them.
 with tries as (
-  select t.*, c.campaign_id, c.phone, c.tries + 1 as number, c.marks
+  select t.*, c.campaign_id, c.phone, c.tries + 1 as number, c.marks,
+         extract(hour from :now::timestamptz at time zone coalesce(c.zones[1], 'UTC')) as hour
   from unnest(:ids::uuid[], :contacts::uuid[], :slots::timestamptz[], :reserved::numeric[], :versions::int[])
        as t(id, contact_id, slot_at, reserved, version)
   join contacts c on c.id = t.contact_id and c.state = 'waiting'
   order by c.phone
 ), begun as (
   insert into attempts (id, contact_id, campaign_id, campaign_version, agent, phone, number, state, marks, reserved,
-                        set_aside, daemon, began_at, slot_at, resolve_at)
+                        set_aside, daemon, began_at, slot_at, resolve_at, hour)
   select id, contact_id, campaign_id, version, :agent, phone, number, 'dialing', marks, reserved, reserved,
-         :daemon, :now, slot_at, :resolve_at
+         :daemon, :now, slot_at, :resolve_at, hour
   from tries
   on conflict do nothing
   returning id, contact_id, campaign_id
@@ -79,9 +80,15 @@ select a.id, a.contact_id, a.campaign_id, a.agent, a.phone, a.number, a.state, a
        a.state = 'unreported' and a.cause = 'server_error' and a.disposition is null as spared
 from attempts a
 join contacts c on c.id = a.contact_id
-where a.id = any(:ids::uuid[])
-   or a.provider_call_id = any(:call_ids::text[])
-   or (a.phone = any(:phones::text[]) and a.state in ('dialing', 'placed', 'unknown', 'unreported'))
+where a.id = any(array(
+        -- Each by its own index, however little is known of the table: one "or" over three was a scan at times.
+        select unnest(:ids::uuid[])
+        union select x.id from attempts x where x.provider_call_id = any(:call_ids::text[])
+        union select x.id from attempts x
+              where x.phone = any(:phones::text[]) and x.state in ('dialing', 'placed', 'unknown', 'unreported')))
+  -- Asked again of the row that is locked.
+  and (a.id = any(:ids::uuid[]) or a.provider_call_id = any(:call_ids::text[])
+       or (a.phone = any(:phones::text[]) and a.state in ('dialing', 'placed', 'unknown', 'unreported')))
 order by a.id
 for update of a, c;
 

@@ -173,8 +173,8 @@ where v.campaign_id = :campaign_id and v.version > coalesce((
 
 -- name: campaign_counts(campaign_id)
 -- Contacts by state and disposition.
-select state, disposition, reason, count(*) as contacts
-from contacts where campaign_id = :campaign_id
+select state, disposition, reason, sum(contacts)::bigint as contacts
+from contact_counts where campaign_id = :campaign_id
 group by state, disposition, reason order by state, disposition, contacts desc;
 
 -- name: campaign_progress(names)
@@ -185,23 +185,23 @@ select c.name, c.agent, c.state, c.version, coalesce(nullif(c.held, ''), c.reaso
        k.next_due, coalesce(s.spent, 0) as spent
 from campaigns c
 left join lateral (
-  select count(*) filter (where state = 'waiting') as waiting,
-         count(*) filter (where state = 'calling') as calling,
-         count(*) filter (where state = 'closed') as closed,
-         count(*) filter (where attempts > 0) as called,
-         count(*) filter (where disposition in ('answered', 'callback_requested', 'do_not_call')) as spoken,
-         min(due_at) filter (where state = 'waiting') as next_due
-  from contacts where campaign_id = c.id
+  select sum(contacts) filter (where state = 'waiting')::bigint as waiting,
+         sum(contacts) filter (where state = 'calling')::bigint as calling,
+         sum(contacts) filter (where state = 'closed')::bigint as closed,
+         sum(contacts) filter (where called)::bigint as called,
+         sum(contacts) filter (where disposition in ('answered', 'callback_requested', 'do_not_call'))::bigint as spoken,
+         (select min(w.due_at) from contacts w where w.campaign_id = c.id and w.state = 'waiting') as next_due
+  from contact_counts where campaign_id = c.id
 ) k on true
 left join spend s on s.campaign_id = c.id
 where :names::text[] is null or c.name = any(:names::text[])
 order by c.name;
 
--- name: pulse()$
+-- name: pulse(now)$
 -- What differs once anything has happened: every change of state is said, and every chunk of an import counted.
 select concat((select max(h.id) from history h), ' ',
-              (select count(*) + coalesce(sum(i.read), 0) from imports i where i.told_at > now() - interval '1 hour'
-                                                                           and i.started_at > now() - interval '1 day'));
+              (select count(*) + coalesce(sum(i.read), 0) from imports i where i.told_at > :now::timestamptz - interval '1 hour'
+                  and i.started_at > :now::timestamptz - interval '1 day'));
 
 -- name: gauges(now)
 -- Of each campaign that calls: live calls, who is due by now and since when the first, and what is spent.

@@ -52,20 +52,23 @@ from (
 where s.campaign_id = p.id and p.price is not null and s.price is distinct from p.price;
 
 -- name: spend_by_campaign(campaign)
--- The account of each campaign, from the ledger itself.
-select p.name as campaign, p.agent, p.state,
-       coalesce((select sum(l.credits) from ledger l where l.campaign_id = p.id), 0) as spent,
-       coalesce((select sum(a.reserved) from attempts a
-                 where a.campaign_id = p.id and a.state in ('dialing', 'placed', 'unknown')), 0) as reserved,
-       v.definition,
-       (select s.price from spend s where s.campaign_id = p.id) as price,
-       (select count(*) from attempts a
-        where a.campaign_id = p.id and a.state = 'unreported' and a.credits is null) as unreported,
-       (select count(*) from attempts a where a.campaign_id = p.id and a.state not in ('not_placed', 'aborted')) as attempts,
-       (select count(*) from attempts a where a.campaign_id = p.id and a.disposition = 'answered') as answered,
-       coalesce((select s.successes from spend s where s.campaign_id = p.id), 0) as successes, p.held, p.held_until
+-- The account of each campaign: sums that the transactions of the ledger and of the calls keep.
+select p.name as campaign, p.agent, p.state, coalesce(s.spent, 0) as spent, live.reserved, v.definition, s.price,
+       closed.unreported, live.calls + closed.calls as attempts, closed.answered,
+       coalesce(s.successes, 0) as successes, p.held, p.held_until
 from campaigns p
 join campaign_versions v on v.campaign_id = p.id and v.version = p.version
+left join spend s on s.campaign_id = p.id
+cross join lateral (
+  select coalesce(sum(a.reserved), 0) as reserved, count(*) as calls from attempts a
+  where a.campaign_id = p.id and a.state in ('dialing', 'placed', 'unknown')
+) live
+cross join lateral (
+  select coalesce(sum(t.calls) filter (where t.state not in ('not_placed', 'aborted')), 0)::bigint as calls,
+         coalesce(sum(t.calls) filter (where t.disposition = 'answered'), 0)::bigint as answered,
+         coalesce(sum(t.uncosted), 0)::bigint as unreported
+  from call_counts t where t.campaign_id = p.id
+) closed
 where :campaign::text is null or p.name = :campaign
 order by p.name;
 

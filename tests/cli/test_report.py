@@ -23,11 +23,11 @@ async def called(conn, command, campaign_file):
             id_ = uuid4()
             await conn.execute(
                 "insert into attempts (id, contact_id, campaign_id, campaign_version, agent, phone, number, state,"
-                " reserved, daemon, began_at, slot_at, disposition, credits, closed_at, report_id)"
-                " values ($1, $2, $3, 1, 'sales', $4, $5, 'reported', 0, $1, $6, $6, $7, $8, $6, $1)",
+                " reserved, daemon, began_at, slot_at, disposition, credits, closed_at, report_id, hour)"
+                " values ($1, $2, $3, 1, 'sales', $4, $5, 'reported', 0, $1, $6, $6, $7, $8, $6, $1, $9)",
                 id_, contact, campaign, f"+1212555010{number}", nth,
                 await conn.fetchval("select $1::timestamptz + make_interval(hours => $2)", now, nth - 1), end,
-                Decimal("0.5") if end == "answered" else Decimal("0.1"),
+                Decimal("0.5") if end == "answered" else Decimal("0.1"), 8 + nth,
             )  # fmt: skip
 
 

@@ -291,6 +291,25 @@ class Engine:
             )
             == []
         )
+        await tallied(self.pool)
+
+
+COUNTED = (
+    """select campaign_id, state, disposition, reason, attempts > 0 as called, count(*) as contacts
+       from contacts group by 1, 2, 3, 4, 5""",
+    """select campaign_id, (began_at at time zone 'UTC')::date as day, hour, number, state, disposition,
+              count(*) as calls, count(*) filter (where success) as successes,
+              count(*) filter (where state = 'unreported' and credits is null) as uncosted,
+              coalesce(sum(credits), 0) as credits
+       from attempts where closed_at is not null group by 1, 2, 3, 4, 5, 6""",
+)
+
+
+async def tallied(pool: asyncpg.Pool) -> None:
+    """The tallies are what counting would tell."""
+    for view, query in zip(("contact_counts", "call_counts"), COUNTED, strict=True):
+        counted = {tuple(row) for row in await pool.fetch(query)}
+        assert {tuple(row) for row in await pool.fetch(f"select * from {view}")} == counted
 
 
 def definition(name: str = "promo", *, agent: str = "sales", **sections: Any) -> CampaignFile:

@@ -270,9 +270,9 @@ async def counts(conn: Connection, campaign_id: UUID) -> list[tuple[str, str | N
     return [(row["state"], row["disposition"], row["reason"], row["contacts"]) async for row in rows]
 
 
-async def pulse(conn: Connection) -> str:
+async def pulse(conn: Connection, now: datetime) -> str:
     """What differs once anything has happened."""
-    found: str = await queries.pulse(conn)
+    found: str = await queries.pulse(conn, now=now)
     return found
 
 

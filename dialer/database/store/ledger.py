@@ -118,7 +118,7 @@ async def learn_prices(conn: Connection, *, least: int, most: int) -> None:
 
 
 async def accounts(conn: Connection, now: datetime, campaign: str | None = None) -> list[Account]:
-    """The account of each campaign, by name, summed from the ledger itself."""
+    """The account of each campaign, by name; ``dialer audit`` holds its sums against the ledger itself."""
     rows = [row async for row in queries.spend_by_campaign(conn, campaign=campaign)]
     budgets = {row["campaign"]: Campaign.model_validate(row["definition"]).budget for row in rows}
     since = [day_of(budget.timezone, now)[0] for budget in budgets.values()]

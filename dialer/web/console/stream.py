@@ -64,7 +64,7 @@ class Stream:
         while self._listeners:
             try:
                 async with self._parts.pool.acquire() as conn:
-                    now = await campaigns.pulse(conn)
+                    now = await campaigns.pulse(conn, self._parts.clock.now())
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("console: database away", reason=type(error).__name__)
                 now = seen

@@ -1,0 +1,62 @@
+"""The whole life of a call: claim, make-call, report, close, spend; CPU, rate, transactions and WAL a call."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+from speed.house import House, cpu, daemon, responder
+
+FIGURES = """
+select (select sum(xact_commit) from pg_stat_database) as commits, pg_current_wal_lsn() - '0/0'::pg_lsn as wal
+"""
+
+
+async def life(
+    place: House, calls: int, *, batch: int | None = None, delay: float = 0.2, cores: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Call so many people, each once, and see every report booked."""
+    place.configure(batch=batch)
+    await place.empty()
+    await place.campaign()
+    await place.people(calls)
+    await place.execute(
+        "insert into suppressions (id, phone, source, reason, actor, added_at)"
+        " select gen_random_uuid(), '+1646' || 1000000 + i, 'bench', 'asked', 'bench', now() from generate_series(1, 1000) i"
+    )
+    await place.execute("vacuum analyze contacts")
+    await place.execute("checkpoint")
+    async with responder(place, delay) as seen, daemon(place, cores) as process:
+        conn = await asyncpg.connect(place.dsn)
+        before, commits, wal = cpu(process.pid, place.postmaster), *(await conn.fetchrow(FIGURES)).values()
+        own = cpu(process.pid)
+        began = time.perf_counter()
+        await place.dialer("campaign", "start", "promo")
+        query = "select spent from spend"
+        async with asyncio.timeout(600):
+            while (await conn.fetchval(query) or 0) < (calls * 527 - 1) / 1000:
+                await asyncio.sleep(0.1)
+        seconds = time.perf_counter() - began
+        spent, daemon_spent = cpu(process.pid, place.postmaster) - before, cpu(process.pid) - own
+        await asyncio.sleep(1.2)  # statistics are told once a second
+        after = await conn.fetchrow(FIGURES)
+        rss = process.memory_info().rss
+        closed = await conn.fetchval(
+            "select count(*) from contacts where state = 'closed' and disposition = 'answered'"
+        )
+        booked = await conn.fetchval("select sum(credits) from ledger")
+        await conn.close()
+    assert seen["doubles"] == seen["refused"] == 0, seen
+    assert (closed, float(booked)) == (calls, calls * 527 / 1000), (closed, booked)
+    return {
+        "calls": calls,
+        "calls_per_second": round(calls / seconds),
+        "cpu_per_1000": round(1000 * spent / calls, 4),
+        "daemon_cpu_per_1000": round(1000 * daemon_spent / calls, 4),
+        "transactions_per_call": round(float(after["commits"] - commits) / calls, 4),
+        "wal_bytes_per_call": round(float(after["wal"] - wal) / calls),
+        "ack_p50_ms": seen["ack_p50_ms"],
+        "ack_p99_ms": seen["ack_p99_ms"],
+        "rss_mb": round(rss / 1e6),
+    }
