@@ -15,7 +15,7 @@ POSTGRES15 = /usr/lib/postgresql/15/bin/postgres
 # More workers than cores bring no speed, and make waits of the real processes long.
 PYTEST = $(BIN)/python -m pytest -n auto --maxprocesses 4
 
-.PHONY: help install demo docs test simulate mutants e2e soak week lint format lock image clean
+.PHONY: help install demo docs bench test simulate mutants e2e soak week lint format lock image clean
 .DEFAULT_GOAL := help
 
 help:  ## what there is
@@ -59,6 +59,9 @@ e2e: .venv/.installed  ## 10,000 people from file to ledger, judged from outside
 
 soak: .venv/.installed  ## 1,100 kills over 100,000 contacts, some hours; ARGS="--contacts 800 --kills 8 --postgres-kills 2"
 	$(BIN)/python bench/soak.py $(ARGS)
+
+bench: .venv/.developing  ## what a call costs, and how fast, side by side; ARGS="life --rounds 3"
+	$(BIN)/python bench/speed $(ARGS)
 
 week: .venv/.installed  ## a week of 20,000 contacts in four countries, in minutes; ARGS="--contacts 500"
 	$(BIN)/python bench/week $(ARGS)

@@ -1,20 +1,71 @@
-"""``make bench``."""
+"""``make bench``: what the dialer costs and how fast it is, side by side in one run, every promise kept.
+
+    python bench/speed [life] [claim] [imports] [pages] --calls 8000 --rounds 7
+
+Prints a line of JSON for each run on stderr, and the results as one JSON document.
+"""
 
 import argparse
 import asyncio
 import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
 
-from speed.house import house
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from speed.claim import claims
+from speed.compare import compare
+from speed.console import pages
+from speed.house import House, house
 from speed.life import life
+from speed.lists import imports
+
+PARTS = ("life", "claim", "imports", "pages")
+
+
+def told(name: str, done: dict[str, Any]) -> None:
+    """A run has ended."""
+    print(json.dumps({"run": name, **done}), file=sys.stderr, flush=True)
+
+
+async def run(place: House, part: str, a: argparse.Namespace) -> Any:
+    """One part of the bench."""
+    match part:
+        case "life":
+            few = max(200, a.calls // 8)
+            return await compare(
+                lambda: life(place, a.calls), lambda: life(place, few, batch=1), a.rounds, told
+            )
+        case "claim":
+            return await claims(
+                place, [size for size in (100_000, 1_000_000, 10_000_000) if size <= a.rows], a.churn
+            )
+        case "imports":
+            return await imports(place, min(a.rows, 1_000_000))
+        case _:
+            return await pages(place, a.rows)
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--calls", type=int, default=20000)
-    parser.add_argument("--batch", type=int)
+    """All parts, or those that are named."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--calls", type=int, default=8000)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--churn", type=int, default=1_000_000)
     a = parser.parse_args()
-    async with house() as place:
-        print(json.dumps(await life(place, a.calls, batch=a.batch)))
+    results: dict[str, Any] = {"cores": os.cpu_count()}
+    for part in a.parts:
+        async with house() as place:
+            results[part] = await run(place, part, a)
+            told(part, {"result": results[part]})
+    json.dump(results, sys.stdout, indent=2)
+    print()
 
 
 asyncio.run(main())

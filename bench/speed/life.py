@@ -23,7 +23,8 @@ async def life(
     await place.people(calls)
     await place.execute(
         "insert into suppressions (id, phone, source, reason, actor, added_at)"
-        " select gen_random_uuid(), '+1646' || 1000000 + i, 'bench', 'asked', 'bench', now() from generate_series(1, 1000) i"
+        " select gen_random_uuid(), '+1646' || 1000000 + i, 'bench', 'asked', 'bench', now()"
+        " from generate_series(1, 1000) i"
     )
     await place.execute("vacuum analyze contacts")
     await place.execute("checkpoint")

@@ -11,7 +11,7 @@ from decimal import Decimal
 from hashlib import sha256
 
 from dialer.calldock.fields import Fields, OutOfBounds, decode
-from dialer.calldock.token import TOKEN
+from dialer.calldock.token import HINT, TOKEN
 
 LONGEST_CALL = timedelta(hours=24)
 MOST_CREDITS = Decimal(10_000)
@@ -153,7 +153,7 @@ def find_token(fields: dict[str, object]) -> list[str]:
     waiting = [value for key, value in reversed(fields.items()) if key not in DOCUMENTED]
     while waiting and len(found) < _MOST_TOKENS:
         match waiting.pop():
-            case str(text):
+            case str(text) if HINT.search(text):
                 found |= dict.fromkeys(token.lower() for token in TOKEN.findall(text))
             case dict(inner):
                 waiting += reversed(inner.values())

@@ -4,7 +4,8 @@ The webhook's ``call_id`` and make-call's ``callId`` need not be equal, and noth
 back: so the last step is the ordinary one, and the index of one live attempt per phone makes it unambiguous.
 """
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
@@ -109,6 +110,27 @@ def correlate(facts: Facts, attempts: Sequence[A], taken: Collection[UUID] = ())
             return Matched(last, "window")
         case _:
             return Unmatched(f"{len(near)} attempts fit")
+
+
+class Shelf(Generic[A]):
+    """Attempts by what tells them, so that a report looks at its own few and not at those of a whole batch."""
+
+    def __init__(self, attempts: Iterable[A]) -> None:
+        self._by_call: defaultdict[str | None, list[A]] = defaultdict(list)
+        self._by_phone: defaultdict[str | None, list[A]] = defaultdict(list)
+        self._by_id: dict[UUID, A] = {}
+        for attempt in attempts:
+            self._by_id[attempt.id] = attempt
+            self._by_call[attempt.provider_call_id].append(attempt)
+            self._by_phone[attempt.phone].append(attempt)
+
+    def of(self, facts: Facts) -> list[A]:
+        """All that ``correlate`` looks at for this report: those of its call id, its tokens, its number."""
+        found = {a.id: a for a in self._by_phone.get(facts.phone, ())}
+        if facts.call_id is not None:
+            found |= {a.id: a for a in self._by_call.get(facts.call_id, ())}
+        found |= {token: self._by_id[token] for token in facts.tokens if token in self._by_id}
+        return list(found.values())
 
 
 def explain(facts: Facts, attempt: Reportable) -> str:

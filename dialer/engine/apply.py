@@ -27,7 +27,7 @@ from dialer.database.store.persons import ERASED
 from dialer.database.store.reports import ReportRow, ReportState
 from dialer.database.transaction import AGAIN, AWAY, transact
 from dialer.domain.clock import Clock
-from dialer.domain.correlation import REPLAYS, Facts, Matched, Unmatched, correlate, explain
+from dialer.domain.correlation import REPLAYS, Facts, Matched, Shelf, Unmatched, correlate, explain
 from dialer.domain.ids import new_id
 from dialer.engine.batch import Batch
 from dialer.engine.close import Applied, Closer
@@ -135,13 +135,14 @@ class Applier:
         incoming = [replace(i, report=self._lessons.turned(i.agent, i.report)) for i in incoming]
         keys = [(item.agent, item.report.type, dedupe_key(item.report, item.body)) for item in incoming]
         known = await reports.known(conn, keys)
-        candidates = await self._candidates(conn, [(item.agent, item.report) for item in incoming])
+        facts = [self._facts(item.agent, item.report) for item in incoming]
+        shelf = Shelf(await self._candidates(conn, facts))
         taken: set[UUID] = set()
         rows: list[ReportRow] = []
         applied: dict[UUID, Applied] = {}
         receipts: list[Receipt] = []
         rows_of: list[ReportRow] = []
-        for item, key in zip(incoming, keys, strict=True):
+        for item, key, of in zip(incoming, keys, facts, strict=True):
             digest = sha256(item.body).digest()
             row = _row(item, key[2], digest, now)
             rows_of.append(row)
@@ -159,7 +160,7 @@ class Applier:
                 )
                 receipts.append(Receipt.IGNORED)
                 continue
-            row, receipt, closing = self._judge(item, row, candidates, taken)
+            row, receipt, closing = self._judge(item, row, of, shelf, taken)
             rows.append(row)
             receipts.append(receipt)
             if closing is not None:
@@ -181,12 +182,11 @@ class Applier:
         return receipts, agents
 
     def _judge(
-        self, item: Incoming, row: ReportRow, candidates: Sequence[Candidate], taken: set[UUID]
+        self, item: Incoming, row: ReportRow, facts: Facts, shelf: Shelf[Candidate], taken: set[UUID]
     ) -> tuple[ReportRow, Receipt, Applied | None]:
         """A new report with its place, and the attempt that it closes."""
         odd = oddity(item.report)
-        facts = self._facts(item.agent, item.report)
-        match correlate(facts, candidates, taken):
+        match correlate(facts, shelf.of(facts), taken):
             case Matched(attempt, rule):
                 # What cannot be true is flagged, and incredible credits are not booked; but the call has ended.
                 row = replace(
@@ -239,15 +239,16 @@ class Applier:
             for row in waiting
             if not isinstance(report := parse(row.body), Malformed)
         ]
-        candidates = await self._candidates(conn, [(row.agent, report) for row, report in read])
+        of = [self._facts(row.agent, report) for row, report in read]
+        shelf = Shelf(await self._candidates(conn, of))
+        taken: set[UUID] = set()
         applied: list[Applied] = []
         doubts: dict[UUID, str] = {}
         postponed: list[tuple[UUID, datetime | None, str]] = []
-        for row, report in read:
-            taken = {item.attempt.id for item in applied}
-            facts = self._facts(row.agent, report)
-            match correlate(facts, candidates, taken):
+        for (row, report), facts in zip(read, of, strict=True):
+            match correlate(facts, shelf.of(facts), taken):
                 case Matched(attempt, rule):
+                    taken.add(attempt.id)
                     doubts[row.id] = oddity(report) or self._doubt(facts, attempt, rule)
                     applied.append(Applied(row.id, row.call_id, report, row.credits, attempt, rule))
                 case Unmatched(reason):
@@ -267,8 +268,7 @@ class Applier:
             )
         return len(applied), await self._closer.close(conn, applied, now)
 
-    async def _candidates(self, conn: Connection, items: Iterable[tuple[str, Report]]) -> list[Candidate]:
-        facts = [self._facts(agent, report) for agent, report in items]
+    async def _candidates(self, conn: Connection, facts: Sequence[Facts]) -> list[Candidate]:
         return await attempts.candidates(
             conn,
             ids=[token for fact in facts for token in fact.tokens],
