@@ -34,6 +34,14 @@ begin
            count(*) filter (where success), count(*) filter (where state = 'unreported' and credits is null),
            coalesce(sum(credits), 0)
     from fresh where closed_at is not null group by 1, 2, 3, 4, 5, 6;
+  elsif tg_op = 'DELETE' then
+    insert into call_changes
+    select campaign_id, (began_at at time zone 'UTC')::date, hour, number, state, disposition, -count(*),
+           -count(*) filter (where success), -count(*) filter (where state = 'unreported' and credits is null),
+           -coalesce(sum(credits), 0)
+    from stale where closed_at is not null group by 1, 2, 3, 4, 5, 6;
+  elsif tg_op = 'TRUNCATE' then
+    truncate call_tallies, call_changes;
   else
     insert into call_changes
     select campaign_id, (began_at at time zone 'UTC')::date, hour, number, state, disposition, sum(n),
@@ -59,6 +67,11 @@ begin
   if tg_op = 'INSERT' then
     insert into contact_changes
     select campaign_id, state, disposition, reason, attempts > 0, count(*) from fresh group by 1, 2, 3, 4, 5;
+  elsif tg_op = 'DELETE' then
+    insert into contact_changes
+    select campaign_id, state, disposition, reason, attempts > 0, -count(*) from stale group by 1, 2, 3, 4, 5;
+  elsif tg_op = 'TRUNCATE' then
+    truncate contact_tallies, contact_changes;
   else
     insert into contact_changes
     select campaign_id, state, disposition, reason, called, sum(n)
@@ -799,9 +812,17 @@ CREATE UNIQUE INDEX suppressed_once ON public.suppressions USING btree (phone, c
 
 CREATE UNIQUE INDEX tokens_by_name ON public.tokens USING btree (name) WHERE (revoked_at IS NULL);
 
+CREATE TRIGGER tally_deleted AFTER DELETE ON public.attempts REFERENCING OLD TABLE AS stale FOR EACH STATEMENT EXECUTE FUNCTION public.tally_calls();
+
+CREATE TRIGGER tally_deleted AFTER DELETE ON public.contacts REFERENCING OLD TABLE AS stale FOR EACH STATEMENT EXECUTE FUNCTION public.tally_contacts();
+
 CREATE TRIGGER tally_inserted AFTER INSERT ON public.attempts REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.tally_calls();
 
 CREATE TRIGGER tally_inserted AFTER INSERT ON public.contacts REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.tally_contacts();
+
+CREATE TRIGGER tally_truncated AFTER TRUNCATE ON public.attempts FOR EACH STATEMENT EXECUTE FUNCTION public.tally_calls();
+
+CREATE TRIGGER tally_truncated AFTER TRUNCATE ON public.contacts FOR EACH STATEMENT EXECUTE FUNCTION public.tally_contacts();
 
 CREATE TRIGGER tally_updated AFTER UPDATE ON public.attempts REFERENCING OLD TABLE AS stale NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION public.tally_calls();
 

@@ -67,6 +67,11 @@ begin
   if tg_op = 'INSERT' then
     insert into contact_changes
     select campaign_id, state, disposition, reason, attempts > 0, count(*) from fresh group by 1, 2, 3, 4, 5;
+  elsif tg_op = 'DELETE' then
+    insert into contact_changes
+    select campaign_id, state, disposition, reason, attempts > 0, -count(*) from stale group by 1, 2, 3, 4, 5;
+  elsif tg_op = 'TRUNCATE' then
+    truncate contact_tallies, contact_changes;
   else
     insert into contact_changes
     select campaign_id, state, disposition, reason, called, sum(n)
@@ -85,6 +90,10 @@ create trigger tally_inserted after insert on contacts referencing new table as 
   for each statement execute function tally_contacts();
 create trigger tally_updated after update on contacts referencing old table as stale new table as fresh
   for each statement execute function tally_contacts();
+create trigger tally_deleted after delete on contacts referencing old table as stale
+  for each statement execute function tally_contacts();
+create trigger tally_truncated after truncate on contacts
+  for each statement execute function tally_contacts();
 
 create function tally_calls() returns trigger language plpgsql as $$
 begin
@@ -95,6 +104,14 @@ begin
            count(*) filter (where success), count(*) filter (where state = 'unreported' and credits is null),
            coalesce(sum(credits), 0)
     from fresh where closed_at is not null group by 1, 2, 3, 4, 5, 6;
+  elsif tg_op = 'DELETE' then
+    insert into call_changes
+    select campaign_id, (began_at at time zone 'UTC')::date, hour, number, state, disposition, -count(*),
+           -count(*) filter (where success), -count(*) filter (where state = 'unreported' and credits is null),
+           -coalesce(sum(credits), 0)
+    from stale where closed_at is not null group by 1, 2, 3, 4, 5, 6;
+  elsif tg_op = 'TRUNCATE' then
+    truncate call_tallies, call_changes;
   else
     insert into call_changes
     select campaign_id, (began_at at time zone 'UTC')::date, hour, number, state, disposition, sum(n),
@@ -116,6 +133,10 @@ end $$;
 create trigger tally_inserted after insert on attempts referencing new table as fresh
   for each statement execute function tally_calls();
 create trigger tally_updated after update on attempts referencing old table as stale new table as fresh
+  for each statement execute function tally_calls();
+create trigger tally_deleted after delete on attempts referencing old table as stale
+  for each statement execute function tally_calls();
+create trigger tally_truncated after truncate on attempts
   for each statement execute function tally_calls();
 
 insert into contact_tallies

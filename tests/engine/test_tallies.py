@@ -76,3 +76,15 @@ async def test_a_call_counts_for_the_hour_where_the_person_is(engine, tools):
     await engine.pool.execute("update contacts set zones = '{America/New_York}' where id = $1", contact)
     await engine.report(tools.body(await engine.place()))
     assert [(row["hour"], row["calls"]) for row in (await told(engine)).hours] == [(8, 1)], "noon UTC in June"
+
+
+async def test_whoever_deletes_by_hand_is_counted_too(engine, tools):
+    await life(engine, tools)
+    await engine.pool.execute("delete from ledger where attempt_id is not null")
+    await engine.pool.execute("delete from attempts where state = 'reported'")
+    await engine.pool.execute(
+        "delete from contacts c where not exists (select 1 from attempts a where a.contact_id = c.id)"
+    )
+    await tools.tallied(engine.pool)
+    await engine.pool.execute("truncate contacts, attempts cascade")
+    await tools.tallied(engine.pool)
