@@ -11,10 +11,12 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from dialer.cli import app
+from dialer.cli import program
 from dialer.settings import Settings, unknown_environment
 from dialer.settings.environment import known_environment
 from dialer.web.metrics import Metrics
+
+app = program()
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import typer
 
-from dialer.cli import app
+from dialer.cli import program
 from dialer.cli.demo.command import EXPLORE
+
+app = program()
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")

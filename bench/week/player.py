@@ -14,7 +14,8 @@ from virtual import Timer, VirtualTime
 from dialer import shipped
 from dialer.calldock.client import Client, Trace
 from dialer.daemon import Parts
-from dialer.daemon.identity import caller, token_secrets
+from dialer.daemon.identity import line as line_of
+from dialer.daemon.identity import token_secrets
 from dialer.daemon.run import background, open_door
 from dialer.database.migrations import migrate
 from dialer.database.pool import connect, create_pool
@@ -152,7 +153,7 @@ class Player:
 
     async def forecast(self) -> Outlook:
         """What the plan says before the first call."""
-        line = caller(AGENT, self.settings.agents[AGENT], self.settings).line
+        line = line_of(AGENT, self.settings.agents[AGENT], self.settings)
         async with self.pool.acquire() as conn:
             row = await campaigns.find(conn, self.name)
             assert row is not None
@@ -178,7 +179,7 @@ class Player:
 
     async def _gate(self) -> None:
         self._gating = None
-        line = caller(AGENT, self.settings.agents[AGENT], self.settings).line
+        line = line_of(AGENT, self.settings.agents[AGENT], self.settings)
         passage = await self.parts.gate.open(line)
         for passed in passage.passed:
             self.time.at(passed.slot_at, self._sending(passed))

@@ -1,87 +1,63 @@
-"""The command line: one module a command, each a thin reading of arguments over the parts below."""
+"""The command line: one module a command, each a thin reading of arguments over the parts below.
+
+Only the module of the command that is asked for is loaded: all of them take a second, most of it for parts that the
+command does not use.
+"""
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any, Final
 
 import typer
 
 from dialer import timezones
-from dialer.cli import (
-    agent,
-    audit,
-    call,
-    campaign,
-    console,
-    contacts,
-    doctor,
-    events,
-    export,
-    inbox,
-    outbox,
-    person,
-    report,
-    review,
-    rules,
-    run,
-    source,
-    spend,
-    suppress,
-    token,
-    top,
-    trigger,
-)
-from dialer.cli.check import check
-from dialer.cli.demo import demo
-from dialer.cli.simulator import simulator
 from dialer.log import configure
 
-app = typer.Typer(
-    help="A campaign dialer for the Calldock voice API.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+COMMANDS: Final = {
+    "demo": "demo:demo", "run": "run:run_daemon", "migrate": "run:migrate", "check": "check:check",
+    "audit": "audit:audit", "doctor": "doctor:doctor", "top": "top:top", "campaign": "campaign:app",
+    "contacts": "contacts:app", "suppress": "suppress:app", "person": "person:app", "rules": "rules:app",
+    "agent": "agent:app", "inbox": "inbox:app", "review": "review:app", "events": "events:app",
+    "source": "source:app", "trigger": "trigger:app", "outbox": "outbox:app", "console": "console:app",
+    "token": "token:app", "call": "call:call", "spend": "spend:spend", "report": "report:report",
+    "export": "export:app", "simulator": "simulator:simulator",
+}  # fmt: skip
+"""Each command, its module here, and what of it is the command: a function, or an app of more commands."""
 
 
-@app.callback()
 def prepare() -> None:
     """A campaign dialer for the Calldock voice API."""
     # Else structlog would write on stdout, where the data goes.
     configure("warning", "text")
 
 
-app.command()(demo)
-app.command("run")(run.run_daemon)
-app.command()(run.migrate)
-app.command()(check)
-app.command()(audit.audit)
-app.command()(doctor.doctor)
-app.command()(top.top)
-app.add_typer(campaign.app, name="campaign")
-app.add_typer(contacts.app, name="contacts")
-app.add_typer(suppress.app, name="suppress")
-app.add_typer(person.app, name="person")
-app.add_typer(rules.app, name="rules")
-app.add_typer(agent.app, name="agent")
-app.add_typer(inbox.app, name="inbox")
-app.add_typer(review.app, name="review")
-app.add_typer(events.app, name="events")
-app.add_typer(source.app, name="source")
-app.add_typer(trigger.app, name="trigger")
-app.add_typer(outbox.app, name="outbox")
-app.add_typer(console.app, name="console")
-app.add_typer(token.app, name="token")
-app.command()(call.call)
-app.command()(spend.spend)
-app.command()(report.report)
-app.add_typer(export.app, name="export")
-app.command()(simulator)
+def program(names: Iterable[str] = COMMANDS) -> typer.Typer:
+    """The program with these commands."""
+    made = typer.Typer(
+        help="A campaign dialer for the Calldock voice API.",
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(prepare)
+    for name in names:
+        module, _, attribute = COMMANDS[name].partition(":")
+        command: Any = getattr(import_module(f"dialer.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            made.add_typer(command, name=name)
+        else:
+            made.command(name)(command)
+    return made
 
 
 def main() -> None:
     """The console script ``dialer``."""
     timezones.choose()
+    asked = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
-        app()
+        # Help, completion and what is mistyped want to know all of them.
+        program([asked] if asked in COMMANDS else COMMANDS)()
     except BrokenPipeError:
         # The reader of our output went away; that is its right.
         sys.stderr.close()

@@ -26,7 +26,7 @@ from dialer.cli.session import (
     stderr,
     stdout,
 )
-from dialer.daemon import Parts
+from dialer.daemon.parts import Parts
 from dialer.database.queries import Connection
 from dialer.database.store import agents, attempts, contacts, reports
 from dialer.domain.attempt import AttemptState

@@ -20,7 +20,7 @@ import typer
 
 from dialer import rulebook, shipped, timezones
 from dialer.cli.session import ConfigOption, JsonOption, print_json, stderr, stdout
-from dialer.daemon import database
+from dialer.daemon.database import database
 from dialer.database.embedded.binaries import find
 from dialer.database.migrations import status
 from dialer.database.pool import connect

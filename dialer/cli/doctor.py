@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dialer.cli.session import ConfigOption, JsonOption, opened, print_json, run, stdout
-from dialer.daemon.identity import caller
+from dialer.daemon.identity import line
 from dialer.domain.errors import ConfigError
 from dialer.engine.doctor import MOST, Facts, Level, examine
 
@@ -34,7 +34,7 @@ def doctor(
             if agent is not None and agent not in known:
                 raise ConfigError(f"no agent is named {agent!r}; known are: {', '.join(known) or 'none yet'}")
             return [
-                await examine(conn, name, caller(name, each, session.settings).line, most)
+                await examine(conn, name, line(name, each, session.settings), most)
                 for name, each in known.items()
                 if agent in (None, name)
             ]

@@ -7,7 +7,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from dialer.cli.session import campaign_named, opened, print_json, run, stderr, stdout
-from dialer.daemon.identity import caller
+from dialer.daemon.identity import line
 from dialer.database.store import campaigns
 from dialer.domain.disposition import Disposition
 from dialer.domain.errors import ConfigError
@@ -44,9 +44,8 @@ async def _look(
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,} people"))
         with Progress(*columns, console=stderr, disable=not stderr.is_terminal, transient=True) as bar:
             task = bar.add_task(name, total=progress.waiting or None)
-            line = caller(row.agent, agent, session.settings).line
             told = await look(
-                conn, row, line, session.clock.now(), mix=mix,
+                conn, row, line(row.agent, agent, session.settings), session.clock.now(), mix=mix,
                 on_progress=lambda read: bar.update(task, completed=read),
             )  # fmt: skip
         return told, row.definition.rules.purpose

@@ -11,7 +11,8 @@ import uvloop
 
 from dialer import shipped
 from dialer.cli.session import ConfigOption, JsonOption, fail, run, stderr
-from dialer.daemon import Daemon, database
+from dialer.daemon.database import database
+from dialer.daemon.run import Daemon
 from dialer.database import migrations
 from dialer.database.pool import connect
 from dialer.database.schema import generate

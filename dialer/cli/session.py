@@ -23,7 +23,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from dialer.daemon import database, migrated
+from dialer.daemon.database import database, migrated
 from dialer.database.clock import DatabaseClock
 from dialer.database.pool import create_pool
 from dialer.database.queries import Connection

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dialer.cli.session import ConfigOption, JsonOption, Session, opened, print_json, run, stderr, stdout
-from dialer.daemon.identity import caller
+from dialer.daemon.identity import line
 from dialer.database.store import agents, campaigns, outbox, reports
 from dialer.database.store.agents import AgentRow, Traffic
 from dialer.database.store.campaigns import Progress
@@ -70,9 +70,7 @@ def top(
 
 async def _look(session: Session) -> Standing:
     now = session.clock.now()
-    lines = {
-        name: caller(name, agent, session.settings).line for name, agent in session.settings.agents.items()
-    }
+    lines = {name: line(name, agent, session.settings) for name, agent in session.settings.agents.items()}
     async with session.pool.acquire() as conn:
         await agents.ensure(conn, list(lines), now)
         inbox, notices = await reports.counts(conn), await outbox.open_states(conn)
@@ -127,14 +125,14 @@ def drawn(told: Standing) -> Group:
 def _agents(told: Standing) -> Table:
     table = Table("agent", "state", "calls/min", "of", "live", "of", "reason", box=None)
     for row in told.agents:
-        line, traffic = told.lines.get(row.name), told.traffic[row.name]
+        own, traffic = told.lines.get(row.name), told.traffic[row.name]
         table.add_row(
             row.name,
             row.state,
             str(traffic.begun),
-            f"{line.calls_per_second * 60:.0f}" if line else "",
+            f"{own.calls_per_second * 60:.0f}" if own else "",
             str(traffic.live),
-            str(line.max_live_calls or "") if line else "",
+            str(own.max_live_calls or "") if own else "",
             escape(row.reason),
             style="" if row.state == "active" else "red",
         )

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from dialer.cli.session import opened, stdout
-from dialer.daemon.identity import caller
+from dialer.daemon.identity import line
 from dialer.database.store import contacts
 from dialer.domain.errors import ConfigError
 from dialer.engine.why import Why, why
@@ -19,10 +19,7 @@ async def explained(ids: list[Any], config: Path | None) -> list[dict[str, Any]]
     found = []
     async with opened(config) as session, session.pool.acquire() as conn:
         now = session.clock.now()
-        lines = {
-            name: caller(name, agent, session.settings).line
-            for name, agent in session.settings.agents.items()
-        }
+        lines = {name: line(name, agent, session.settings) for name, agent in session.settings.agents.items()}
         for contact_id in ids:
             # Not read-only: the survey of the gate, which is asked here too, locks the campaigns against a pause.
             async with conn.transaction(isolation="repeatable_read"):

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import structlog
 
-from dialer.daemon.identity import caller
+from dialer.daemon.identity import line
 from dialer.daemon.parts import Parts
 from dialer.database.queries import Connection
 from dialer.database.store import access
@@ -44,9 +44,7 @@ async def operate(
     token = console.token.get_secret_value()
 
     def lines() -> dict[str, Line]:
-        return {
-            name: caller(name, agent, parts.settings).line for name, agent in parts.settings.agents.items()
-        }
+        return {name: line(name, agent, parts.settings) for name, agent in parts.settings.agents.items()}
 
     inside = Inside(lines, spool.waiting, parts.settler.answers, receiver.receipts)
     metrics = Metrics(parts.pool, clock, token, inside)

@@ -1,18 +1,13 @@
-"""The parts of one process, put together over one pool; and the database under them."""
+"""The parts of one process, put together over one pool."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from dialer import shipped
 from dialer.calldock.client import Client
-from dialer.daemon.identity import caller, key_mark, token_secrets
-from dialer.database.embedded import Embedded
-from dialer.database.migrations import migrate
-from dialer.database.pool import connect
+from dialer.daemon.credentials import caller
+from dialer.daemon.identity import key_mark, token_secrets
 from dialer.database.queries import Connection
 from dialer.database.store import agents
 from dialer.database.transaction import persist
@@ -27,26 +22,6 @@ from dialer.engine.wake import Wake
 from dialer.settings import Settings
 
 log = structlog.get_logger()
-
-
-@asynccontextmanager
-async def database(settings: Settings) -> AsyncIterator[str]:
-    """The DSN of the database that the settings name; the embedded one is started, or joined if it runs."""
-    url = settings.database.url.get_secret_value()
-    if url:
-        yield url
-        return
-    async with Embedded(settings.state_dir) as dsn:
-        yield dsn
-
-
-async def migrated(dsn: str) -> None:
-    """Bring the database to this program's schema. Raises MigrationError when it is newer."""
-    conn = await connect(dsn, application_name="dialer migrate")
-    try:
-        await migrate(conn, shipped.folder("sql") / "migrations")
-    finally:
-        await conn.close()
 
 
 class Parts:

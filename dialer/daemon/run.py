@@ -19,12 +19,13 @@ from aiohttp import web
 
 from dialer import shipped, timezones
 from dialer.calldock.client import Client
-from dialer.daemon.identity import sender
+from dialer.daemon.credentials import sender
+from dialer.daemon.database import database, migrated
 from dialer.daemon.links import Links
 from dialer.daemon.listen import listen
 from dialer.daemon.notify import Notifier
 from dialer.daemon.operate import operate
-from dialer.daemon.parts import Parts, database, migrated
+from dialer.daemon.parts import Parts
 from dialer.daemon.reload import Reload
 from dialer.daemon.sweeps import sweeps
 from dialer.database.clock import DatabaseClock

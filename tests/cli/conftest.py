@@ -13,7 +13,9 @@ import pytest
 import structlog
 from typer.testing import CliRunner
 
-from dialer.cli import app
+from dialer.cli import program
+
+app = program()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from dialer.cli.demo.result import Result, compare
 from dialer.cli.demo.screen import Screen, report
 from dialer.cli.demo.standing import read
 from dialer.cli.session import JsonOption, Session, fail, opened, print_json, stderr
-from dialer.daemon import database
+from dialer.daemon.database import database
 from dialer.database.pool import connect
 from dialer.database.queries import Connection
 from dialer.database.store import campaigns
