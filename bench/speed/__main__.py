@@ -1,6 +1,6 @@
 """``make bench``: what the dialer costs and how fast it is, side by side in one run, every promise kept.
 
-    python bench/speed [life] [claim] [imports] [pages] --calls 8000 --rounds 7
+    python bench/speed [life] [first] [claim] [imports] [pages] --calls 8000 --rounds 7
 
 Prints a line of JSON for each run on stderr, and the results as one JSON document.
 """
@@ -18,11 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from speed.claim import claims
 from speed.compare import compare
 from speed.console import pages
+from speed.first import ours, plain
 from speed.house import House, house
 from speed.life import life
 from speed.lists import imports
 
-PARTS = ("life", "claim", "imports", "pages")
+PARTS = ("life", "first", "claim", "imports", "pages")
 
 
 def told(name: str, done: dict[str, Any]) -> None:
@@ -38,6 +39,8 @@ async def run(place: House, part: str, a: argparse.Namespace) -> Any:
             return await compare(
                 lambda: life(place, a.calls), lambda: life(place, few, batch=1), a.rounds, told
             )
+        case "first":
+            return await compare(lambda: ours(place, a.calls), lambda: plain(place, a.calls), a.rounds, told)
         case "claim":
             return await claims(
                 place, [size for size in (100_000, 1_000_000, 10_000_000) if size <= a.rows], a.churn

@@ -138,6 +138,10 @@ where ((a.state = 'unknown' and a.resolve_at is null)
   and (:after::uuid is null or a.id > :after::uuid)
 order by a.id limit :most;
 
+-- name: undecided()$
+-- How many attempts wait for ever until a person decides.
+select count(*) from attempts where state = 'unknown' and resolve_at is null;
+
 -- name: endings(contacts)
 -- How often the attempts of these contacts ended in each way.
 select contact_id, disposition, count(*) as times

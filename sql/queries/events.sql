@@ -21,12 +21,14 @@ where c.state <> 'stopped'
        or v.definition -> 'trigger' @> jsonb_build_array(jsonb_build_object('cancel_source', :source::text)))
 order by c.name for share of c;
 
--- name: list_events(source, state, most)
--- The latest events.
+-- name: list_events(source, state, after, most)
+-- The latest events; with ``after`` those behind that one.
 select e.id, e.source, e.external_id, e.kind, e.received_at, e.state, e.reason,
        (select count(*) from contacts c where c.event_id = e.id) as contacts
 from events e
 where (:source::text is null or e.source = :source) and (:state::text is null or e.state = :state)
+  and (:after::uuid is null
+       or (e.received_at, e.id) < (select x.received_at, x.id from events x where x.id = :after::uuid))
 order by e.received_at desc, e.id desc limit :most;
 
 -- name: get_event(id)^

@@ -41,11 +41,13 @@ update outbox set state = 'dead', detail = :detail, ended_at = :now where id = :
 -- When the next one is due.
 select min(due_at) from outbox where state = 'waiting' and target = any(:targets::text[]);
 
--- name: list_notices(state, target, most)
--- The latest notices.
+-- name: list_notices(state, target, after, most)
+-- The latest notices; with ``after`` those behind that one.
 select o.id, o.target, p.name as campaign, o.contact_id, o.state, o.tries, o.due_at, o.detail, o.created_at, o.ended_at
 from outbox o join campaigns p on p.id = o.campaign_id
 where (:state::text is null or o.state = :state) and (:target::text is null or o.target = :target)
+  and (:after::uuid is null
+       or (o.created_at, o.id) < (select x.created_at, x.id from outbox x where x.id = :after::uuid))
 order by o.created_at desc, o.id desc limit :most;
 
 -- name: get_notice(id)^

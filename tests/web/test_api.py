@@ -329,6 +329,23 @@ async def test_imports_come_in_pages_the_latest_first(client: Client) -> None:
     assert second["next"] is None
 
 
+async def test_events_and_notices_come_in_pages_the_latest_first(client: Client) -> None:
+    for number in range(5):
+        await client.engine.pool.execute(
+            "insert into events (id, source, external_id, kind, data, received_at, state, reason)"
+            " values (gen_random_uuid(), 'shop', $1, 'k', '{}', now() + make_interval(secs => $2), 'taken', '')",
+            str(number),
+            float(number // 2),
+        )
+    first = await client.get("/events?limit=3&source=shop")
+    second = await client.get(f"/events?limit=3&after={first['next']}")
+    seen = [each["external_id"] for each in first["items"] + second["items"]]
+    assert sorted(seen) == [str(number) for number in range(5)]
+    assert seen[0] == "4"
+    assert second["next"] is None
+    assert await client.get("/notices") == {"items": [], "next": None}
+
+
 FILE = 'name = "winter"\nagent = "sales"\n[cadence]\nmax_attempts = 3\n'
 
 

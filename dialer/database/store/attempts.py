@@ -285,6 +285,12 @@ async def hold(
     return row is not None
 
 
+async def undecided(conn: Connection) -> int:
+    """How many attempts wait for ever until a person decides."""
+    found: int = await queries.undecided(conn)
+    return found
+
+
 async def to_review(conn: Connection, after: UUID | None = None, most: int = 1000) -> list[dict[str, Any]]:
     """A page of attempts that a person must decide about, in order of id, as columns by name."""
     return [dict(row) async for row in queries.to_review(conn, after=after, most=most)]

@@ -167,9 +167,12 @@ async def journey(conn: Connection, contact_id: UUID) -> list[dict[str, Any]]:
     return [dict(row) async for row in queries.journey(conn, contact=contact_id)]
 
 
-async def latest(conn: Connection, source: str | None, state: str | None, most: int) -> list[dict[str, Any]]:
-    """The latest events, as columns by name."""
-    return [dict(row) async for row in queries.list_events(conn, source=source, state=state, most=most)]
+async def latest(
+    conn: Connection, source: str | None, state: str | None, most: int, after: UUID | None = None
+) -> list[dict[str, Any]]:
+    """The latest events, or those behind one, as columns by name."""
+    rows = queries.list_events(conn, source=source, state=state, after=after, most=most)
+    return [dict(row) async for row in rows]
 
 
 async def get(conn: Connection, event_id: UUID) -> EventRow | None:

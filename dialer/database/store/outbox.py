@@ -85,9 +85,12 @@ async def next_at(conn: Connection, targets: Sequence[str]) -> datetime | None:
     return at
 
 
-async def latest(conn: Connection, state: str | None, target: str | None, most: int) -> list[dict[str, Any]]:
-    """The latest notices, as columns by name."""
-    return [dict(row) async for row in queries.list_notices(conn, state=state, target=target, most=most)]
+async def latest(
+    conn: Connection, state: str | None, target: str | None, most: int, after: UUID | None = None
+) -> list[dict[str, Any]]:
+    """The latest notices, or those behind one, as columns by name."""
+    rows = queries.list_notices(conn, state=state, target=target, after=after, most=most)
+    return [dict(row) async for row in rows]
 
 
 async def get(conn: Connection, notice: UUID) -> dict[str, Any] | None:

@@ -43,6 +43,9 @@ credits = 50
 """
 """What a campaign's file begins with."""
 
+FEW: Final = 3000
+"""People who wait, for whom a forecast takes no longer than a page may."""
+
 Data = dict[str, Any]
 Page = Callable[["Asked"], Awaitable[tuple[str, Data]]]
 
@@ -86,8 +89,12 @@ async def overview(asked: Asked) -> tuple[str, Data]:
 async def campaign(asked: Asked) -> tuple[str, Data]:
     """One campaign."""
     path = {"campaign": asked.request.match_info["campaign"]}
+    campaign = await asked.tell("get_campaign", path)
+    # A forecast reads everybody who waits: of few it is shown here, of more on the page of the plan.
+    soon = 0 < campaign["waiting"] <= FEW and campaign["agent"] in asked.parts.settings.agents
     return "campaign.html", {
-        "campaign": await asked.tell("get_campaign", path),
+        "campaign": campaign,
+        "outlook": await asked.tell("get_outlook", path) if soon else None,
         "summary": await asked.tell("get_summary", path),
         "account": await asked.tell("get_account", path),
     }
@@ -170,8 +177,11 @@ async def links(asked: Asked) -> tuple[str, Data]:
     """Events of other systems, and notices to them."""
     return "links.html", {
         "tables": (await asked.tell("list_tables"))["items"],
-        "events": await asked.tell("list_events", query={"state": asked.get("state")}),
-        "notices": await asked.tell("list_notices"),
+        "events": await asked.tell(
+            "list_events", query={"state": asked.get("state"), "after": asked.get("after")}
+        ),
+        "notices": await asked.tell("list_notices", query={"after": asked.get("told")}),
+        "state": asked.get("state"),
     }
 
 

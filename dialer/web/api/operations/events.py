@@ -12,7 +12,7 @@ from dialer.engine import steer
 from dialer.intake import triggers
 from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
-from dialer.web.api.operation import Asked, Call, Instant, Limit, Operation, Told, missing
+from dialer.web.api.operation import Asked, Call, Instant, Limit, Operation, Page, Told, behind, missing
 
 
 class Event(Told):
@@ -27,12 +27,6 @@ class Event(Told):
     reason: str
 
 
-class Events(Told):
-    """The latest events."""
-
-    items: list[Event]
-
-
 class WholeEvent(Event):
     """An event as it was read."""
 
@@ -40,10 +34,11 @@ class WholeEvent(Event):
 
 
 class AskEvents(Asked):
-    """Which of the latest."""
+    """Which, the latest first; ``after``: an id, from a page's ``next``."""
 
     source: str | None = Field(default=None, max_length=100)
     state: Literal["taken", "ignored", "unmapped"] | None = None
+    after: UUID | None = None
     limit: Limit = 100
 
 
@@ -76,17 +71,12 @@ class Notice(Told):
     ended_at: Instant
 
 
-class Notices(Told):
-    """The latest notices."""
-
-    items: list[Notice]
-
-
 class AskNotices(Asked):
-    """Which of the latest."""
+    """Which, the latest first; ``after``: an id, from a page's ``next``."""
 
     target: str | None = Field(default=None, max_length=100)
     state: Literal["waiting", "sent", "dead"] | None = None
+    after: UUID | None = None
     limit: Limit = 100
 
 
@@ -134,12 +124,12 @@ class Replayed(Told):
     replayed: int
 
 
-async def listing(call: Call) -> Events:
-    """The latest events."""
+async def listing(call: Call) -> Page[Event]:
+    """A page of events, the latest first."""
     asked: AskEvents = call.query
     async with call.parts.pool.acquire() as conn:
-        rows = await events.latest(conn, plain(asked.source), asked.state, asked.limit)
-    return Events(items=[Event.model_validate(row) for row in rows])
+        rows = await events.latest(conn, plain(asked.source), asked.state, asked.limit, asked.after)
+    return Page[Event](items=[Event.model_validate(row) for row in rows], next=behind(rows, asked.limit))
 
 
 async def show(call: Call) -> WholeEvent:
@@ -158,12 +148,12 @@ async def replay(call: Call) -> Acts:
     return await call.transact(work)
 
 
-async def notices(call: Call) -> Notices:
-    """The latest notices."""
+async def notices(call: Call) -> Page[Notice]:
+    """A page of notices, the latest first."""
     asked: AskNotices = call.query
     async with call.parts.pool.acquire() as conn:
-        rows = await outbox.latest(conn, asked.state, plain(asked.target), asked.limit)
-    return Notices(items=[Notice.model_validate(row) for row in rows])
+        rows = await outbox.latest(conn, asked.state, plain(asked.target), asked.limit, asked.after)
+    return Page[Notice](items=[Notice.model_validate(row) for row in rows], next=behind(rows, asked.limit))
 
 
 async def send_again(call: Call) -> Replayed:
@@ -207,7 +197,14 @@ async def _known(conn: Connection, call: Call) -> events.EventRow:
 
 OPERATIONS = (
     Operation(
-        "list_events", "GET", "/events", Role.VIEWER, "The latest events", listing, Events, query=AskEvents
+        "list_events",
+        "GET",
+        "/events",
+        Role.VIEWER,
+        "Events, the latest first",
+        listing,
+        Page[Event],
+        query=AskEvents,
     ),
     Operation(
         "get_event",
@@ -246,9 +243,9 @@ OPERATIONS = (
         "GET",
         "/notices",
         Role.VIEWER,
-        "The latest notices",
+        "Notices, the latest first",
         notices,
-        Notices,
+        Page[Notice],
         query=AskNotices,
     ),
     Operation(

@@ -31,9 +31,11 @@ class Account(Told):
 
 
 class Overview(Told):
-    """How everything stands. ``waiting_for_a_person``: reports and notices that somebody must look at."""
+    """How everything stands."""
 
     live_calls: int
+    to_review: int
+    """Calls that may have rung, and of which only a person can say what became."""
     unmatched: int
     quarantined: int
     dead_notices: int
@@ -75,6 +77,7 @@ async def overview(call: Call) -> Overview:
         suspense, _ = await ledger.suspense(conn)
         return Overview(
             live_calls=sum(states.get(state, 0) for state in LIVE),
+            to_review=await attempts.undecided(conn),
             unmatched=inbox.get(ReportState.UNMATCHED, 0),
             quarantined=inbox.get(ReportState.QUARANTINED, 0),
             dead_notices=(await outbox.open_states(conn)).get("dead", 0),
