@@ -1,4 +1,4 @@
-"""The first half of a call: claim, make-call, answer recorded. Ours with all its rules, and a plain script with none."""
+"""The first half of a call: claim, make-call, answer recorded. Ours with all its rules; a plain script with none."""
 
 import asyncio
 import sys
