@@ -59,13 +59,18 @@ def test_a_lock_tells_no_address_and_no_path(lock: str) -> None:
         ("requirements-build.lock", lambda p: p["build-system"]["requires"]),
         (
             "requirements-dev.lock",
-            lambda p: p["project"]["dependencies"] + p["project"]["optional-dependencies"]["dev"],
+            lambda p: (
+                p["project"]["dependencies"]
+                + [each for group in p["project"]["optional-dependencies"].values() for each in group]
+            ),
         ),
     ],
 )
 def test_what_is_declared_is_locked_at_a_version_that_meets_it(lock: str, declared: Any) -> None:
     locked = pins(lock)
     for requirement in declared(project()):
+        if requirement.startswith("dialer["):
+            continue  # its own extras, which are among them
         name = re.match(r"[A-Za-z0-9_.-]+", requirement)[0].lower().replace("_", "-")  # type: ignore[index]
         assert name in locked, f"{requirement}: run make lock"
         assert meets(locked[name], requirement), f"{requirement}: {lock} has {locked[name]}; run make lock"

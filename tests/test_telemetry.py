@@ -84,7 +84,7 @@ async def test_requests_and_queries_are_told_without_numbers_or_bodies(sink: Sin
 
 async def test_an_error_is_told_with_its_number_masked_and_without_variables(sink: Sink) -> None:
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, level, before = root.handlers[:], root.level, structlog.get_config()
     configure("info", "json", threaded=False)
     secret = "_".join(("ck", "live", "secret"))  # whole only in a variable: lines of code may be told
 
@@ -105,6 +105,7 @@ async def test_an_error_is_told_with_its_number_masked_and_without_variables(sin
         assert secret.encode() not in told
     finally:
         root.handlers, root.level = handlers, level
+        structlog.configure(**before)
         import sentry_sdk
 
         sentry_sdk.init()

@@ -13,9 +13,9 @@ from virtual import Timer, VirtualTime
 
 from dialer import shipped
 from dialer.calldock.client import Client, Trace
-from dialer.daemon import Parts
 from dialer.daemon.identity import line as line_of
 from dialer.daemon.identity import token_secrets
+from dialer.daemon.parts import Parts
 from dialer.daemon.run import background, open_door
 from dialer.database.migrations import migrate
 from dialer.database.pool import connect, create_pool

@@ -71,7 +71,8 @@ begin
     insert into contact_changes
     select campaign_id, state, disposition, reason, attempts > 0, -count(*) from stale group by 1, 2, 3, 4, 5;
   elsif tg_op = 'TRUNCATE' then
-    truncate contact_tallies, contact_changes;
+    delete from contact_tallies;
+    delete from contact_changes;
   else
     insert into contact_changes
     select campaign_id, state, disposition, reason, called, sum(n)
@@ -111,7 +112,8 @@ begin
            -coalesce(sum(credits), 0)
     from stale where closed_at is not null group by 1, 2, 3, 4, 5, 6;
   elsif tg_op = 'TRUNCATE' then
-    truncate call_tallies, call_changes;
+    delete from call_tallies;
+    delete from call_changes;
   else
     insert into call_changes
     select campaign_id, (began_at at time zone 'UTC')::date, hour, number, state, disposition, sum(n),

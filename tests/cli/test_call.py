@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from dialer.calldock.token import TOKEN
-from dialer.daemon import Daemon
+from dialer.daemon.run import Daemon
 from dialer.domain.campaign import Campaign
 from dialer.domain.phone import Phone, PhoneCheck, normalise
 from dialer.domain.window import At, Whereabouts, next_allowed
