@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Final
 
 import typer
@@ -22,7 +22,6 @@ from dialer.database.store.reports import ReportState
 from dialer.domain.campaign import CampaignState
 from dialer.engine.passage import Line
 
-MINUTE: Final = timedelta(minutes=1)
 SHOWN: Final = {CampaignState.ACTIVE: "green", CampaignState.PAUSED: "yellow"}
 
 
@@ -77,9 +76,9 @@ async def _look(session: Session) -> Standing:
         gauges = await campaigns.gauges(conn, now)
         return Standing(
             at=now,
-            daemons=await agents.living(conn, now - MINUTE),
+            daemons=await agents.living(conn, now - agents.MINUTE),
             agents=await agents.every(conn),
-            traffic=await agents.traffic(conn, now - MINUTE),
+            traffic=await agents.traffic(conn, now),
             lines=lines,
             campaigns=await campaigns.progress(conn),
             late={row["name"]: (now - row["first"]).total_seconds() for row in gauges if row["first"]},

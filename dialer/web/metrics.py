@@ -7,7 +7,6 @@ import hmac
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 import asyncpg
@@ -23,8 +22,6 @@ from dialer.domain import strain
 from dialer.domain.clock import Clock
 from dialer.engine.audit import MEANINGS, Finding, look
 from dialer.engine.passage import Line
-
-MINUTE: Final = timedelta(minutes=1)
 
 log = structlog.get_logger()
 
@@ -166,7 +163,7 @@ class Metrics:
         """Show how agents and campaigns are, and what waits for a person."""
         now = self._clock.now()
         async with self._pool.acquire() as conn:
-            rows, traffic = await agents.every(conn), await agents.traffic(conn, now - MINUTE)
+            rows, traffic = await agents.every(conn), await agents.traffic(conn, now)
             standing = await campaigns.gauges(conn, now)
             notices, inbox = await outbox.open_states(conn), await reports.counts(conn)
         for gauge in (self._live, self._due, self._late, self._spent):
@@ -194,7 +191,7 @@ class Metrics:
             self._show_traffic(row.name, traffic[row.name])
 
     def _show_traffic(self, name: str, traffic: agents.Traffic) -> None:
-        rate = traffic.begun / MINUTE.total_seconds()
+        rate = traffic.begun / agents.MINUTE.total_seconds()
         self._rate.labels(name).set(rate)
         self._lines.labels(name).set(traffic.live)
         if line := self._inside.lines().get(name):

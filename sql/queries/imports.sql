@@ -106,25 +106,18 @@ select rejects from imports where id = :id;
 -- What is older has had its time.
 update imports set rejects = null where rejects is not null and started_at < :before;
 
--- name: list_imports(campaign, before_at, before, most, silent)
--- The latest first; with ``before_at`` and ``before`` only those behind that one.
+-- name: list_imports(id, campaign, before_at, before, most, silent)
+-- The latest first; with ``id`` that one alone, with ``before_at`` and ``before`` only those behind that one.
 select i.id, p.name as campaign, i.file, i.size, i.position, i.actor, i.dry_run, i.started_at, i.ended_at, i.failure,
        i.read, i.added, i.present, i.rejected, i.rejects is not null as rejects_kept,
        case when i.failure <> '' then 'failed' when i.ended_at is not null then 'ended'
             when coalesce(i.told_at, i.started_at) < :silent then 'silent' else 'running' end as state
 from imports i join campaigns p on p.id = i.campaign_id
-where (:campaign::text is null or p.name = :campaign)
+where (:id::uuid is null or i.id = :id)
+  and (:campaign::text is null or p.name = :campaign)
   and (:before_at::timestamptz is null or (i.started_at, i.id) < (:before_at, :before::uuid))
 order by i.started_at desc, i.id desc
 limit :most;
-
--- name: find_import(id, silent)^
-select i.id, p.name as campaign, i.file, i.size, i.position, i.actor, i.dry_run, i.started_at, i.ended_at, i.failure,
-       i.read, i.added, i.present, i.rejected, i.rejects is not null as rejects_kept,
-       case when i.failure <> '' then 'failed' when i.ended_at is not null then 'ended'
-            when coalesce(i.told_at, i.started_at) < :silent then 'silent' else 'running' end as state
-from imports i join campaigns p on p.id = i.campaign_id
-where i.id = :id;
 
 -- name: tell_contacts()$
 -- A hint to the daemons, given with the commit: there are new contacts.

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from dialer.database.queries import Connection, load
@@ -175,6 +176,9 @@ async def forget(conn: Connection, before: datetime) -> None:
     await queries.forget_daemons(conn, before=before)
 
 
+MINUTE: Final = timedelta(minutes=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """Of an agent: requests sent lately, calls that may be on the phone, and when its next token is free."""
@@ -184,9 +188,9 @@ class Traffic:
     next_at: datetime | None
 
 
-async def traffic(conn: Connection, since: datetime) -> dict[str, Traffic]:
-    """How every agent calls; ``begun`` counts from an instant on."""
+async def traffic(conn: Connection, now: datetime) -> dict[str, Traffic]:
+    """How every agent calls; ``begun`` counts the last ``MINUTE``."""
     return {
         row["name"]: Traffic(row["begun"], row["live"], row["next_at"])
-        async for row in queries.traffic(conn, since=since)
+        async for row in queries.traffic(conn, since=now - MINUTE)
     }

@@ -133,8 +133,27 @@ async def listing(
     conn: Connection, *, campaign: str | None, before: dict[str, Any] | None, most: int, now: datetime
 ) -> list[dict[str, Any]]:
     """Imports, the latest first; ``before``: a row of the page before. ``state``: running, ended, failed, silent."""
+    return await _listed(conn, now, campaign=campaign, before=before, most=most)
+
+
+async def find(conn: Connection, import_id: UUID, now: datetime) -> dict[str, Any] | None:
+    """One import, as ``listing`` tells it."""
+    rows = await _listed(conn, now, import_id=import_id)
+    return rows[0] if rows else None
+
+
+async def _listed(
+    conn: Connection,
+    now: datetime,
+    *,
+    import_id: UUID | None = None,
+    campaign: str | None = None,
+    before: dict[str, Any] | None = None,
+    most: int = 1,
+) -> list[dict[str, Any]]:
     rows = queries.list_imports(
         conn,
+        id=import_id,
         campaign=campaign,
         before_at=before["started_at"] if before else None,
         before=before["id"] if before else None,
@@ -142,12 +161,6 @@ async def listing(
         silent=now - SILENT,
     )
     return [dict(row) async for row in rows]
-
-
-async def find(conn: Connection, import_id: UUID, now: datetime) -> dict[str, Any] | None:
-    """One import, as ``listing`` tells it."""
-    row = await queries.find_import(conn, id=import_id, silent=now - SILENT)
-    return dict(row) if row else None
 
 
 async def tell(conn: Connection) -> None:

@@ -1,6 +1,5 @@
 """Agents: how they are, and what was learned of them."""
 
-from datetime import timedelta
 from decimal import Decimal
 
 from pydantic import Field
@@ -10,13 +9,10 @@ from dialer.database.store import agents, reports
 from dialer.domain import strain
 from dialer.engine import steer
 from dialer.engine.doctor import Level, examine
+from dialer.engine.restore import NO_KEY
 from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
 from dialer.web.api.operation import Asked, AskMove, Call, Instant, Operation, Told, missing
-
-MINUTE = timedelta(minutes=1)
-UNLIFTED = "*"
-"""The mark of a pause that no other key lifts."""
 
 
 class Agent(Told):
@@ -79,8 +75,7 @@ async def facts(call: Call) -> Facts:
     """What was seen of the provider."""
     name, asked = call.path["agent"], call.query
     async with call.parts.pool.acquire() as conn:
-        if all(row.name != name for row in await agents.every(conn)):
-            raise missing("agent", name)
+        await _known(conn, name)
         return Facts.model_validate(await examine(conn, name, call.parts.lines().get(name), asked.calls))
 
 
@@ -89,11 +84,10 @@ async def resume(call: Call) -> Agent:
     name = call.path["agent"]
 
     async def work(conn: Connection) -> Agent:
-        if all(row.name != name for row in await agents.every(conn)):
-            raise missing("agent", name)
+        await _known(conn, name)
         await agents.resume(conn, name, call.now)
         await steer.notify(conn, "agent")
-        return next(each for each in await _all(conn, call) if each.name == name)
+        return await _one(conn, call, name)
 
     return await call.transact(work)
 
@@ -103,19 +97,27 @@ async def pause(call: Call) -> Agent:
     name = call.path["agent"]
 
     async def work(conn: Connection) -> Agent:
-        if all(row.name != name for row in await agents.every(conn)):
-            raise missing("agent", name)
+        await _known(conn, name)
         reason = f"{call.body.reason or 'paused'} ({call.actor})"
-        await agents.pause(conn, name, reason=plain(reason), key_mark=UNLIFTED, now=call.now)
+        await agents.pause(conn, name, reason=plain(reason), key_mark=NO_KEY, now=call.now)
         await steer.notify(conn, "agent")
-        return next(each for each in await _all(conn, call) if each.name == name)
+        return await _one(conn, call, name)
 
     return await call.transact(work)
 
 
+async def _known(conn: Connection, name: str) -> None:
+    if all(row.name != name for row in await agents.every(conn)):
+        raise missing("agent", name)
+
+
+async def _one(conn: Connection, call: Call, name: str) -> Agent:
+    return next(each for each in await _all(conn, call) if each.name == name)
+
+
 async def _all(conn: Connection, call: Call) -> list[Agent]:
     forms, told = await reports.last_forms(conn), await reports.ids_told(conn)
-    traffic, lines = await agents.traffic(conn, call.now - MINUTE), call.parts.lines()
+    traffic, lines = await agents.traffic(conn, call.now), call.parts.lines()
     return [
         Agent(
             name=row.name,

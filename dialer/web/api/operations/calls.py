@@ -8,12 +8,12 @@ from pydantic import Field
 
 from dialer.database.queries import Connection
 from dialer.database.store import imports
-from dialer.domain.phone import BadPhone, PhoneCheck, normalise
 from dialer.engine import by_hand
 from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
+from dialer.web.api.number import number
 from dialer.web.api.operation import NAME, Asked, Call, Operation, Told, missing
-from dialer.web.api.problem import Fault, Problem
+from dialer.web.api.problem import Problem
 
 WITHIN = timedelta(seconds=30)
 
@@ -40,12 +40,9 @@ async def call_now(call: Call) -> Begun:
     asked: AskCall = call.body
     if asked.agent not in call.parts.settings.agents:
         raise missing("agent", asked.agent)
-    phone = normalise(plain(asked.phone.strip()), check=PhoneCheck.POSSIBLE, default_region=None)
-    if isinstance(phone, BadPhone):
-        raise Problem(400, "the number cannot be read", [Fault(at="body.phone", detail=f"it {phone.reason}")])
     wanted = by_hand.Wanted(
         asked.agent,
-        phone,
+        number(asked.phone),
         plain(asked.name.strip()) or None,
         plain(asked.email.strip()) or None,
         plain(asked.metadata),

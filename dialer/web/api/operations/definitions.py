@@ -141,7 +141,6 @@ async def look(call: Call) -> Outlook:
                 409, f"the settings have no section [agents.{row.agent}], which the campaign calls with"
             )
         told = await outlook.look(conn, row, line, call.now)
-    assert told.forecast is not None
     return Outlook.model_validate(outlook.document(told))
 
 

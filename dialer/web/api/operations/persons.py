@@ -6,12 +6,11 @@ from typing import Any
 from pydantic import Field
 
 from dialer.database.queries import Connection
-from dialer.domain.phone import BadPhone, PhoneCheck, normalise
 from dialer.engine import person
 from dialer.intake.triggers import plain
 from dialer.web.api.access import Role
+from dialer.web.api.number import number
 from dialer.web.api.operation import Asked, Call, Operation, Told
-from dialer.web.api.problem import Fault, Problem
 
 
 class AskWhom(Asked):
@@ -56,24 +55,17 @@ async def export(call: Call) -> Held:
         call.parts.pool.acquire() as conn,
         conn.transaction(isolation="repeatable_read", readonly=True),
     ):
-        return Held.model_validate(plain(await person.export(conn, _number(call.body.phone))))
+        return Held.model_validate(plain(await person.export(conn, number(call.body.phone).e164)))
 
 
 async def erase(call: Call) -> Erased:
     """Erase somebody."""
-    erasure = person.Erasure(_number(call.body.phone), plain(call.body.reason.strip()), call.actor)
+    erasure = person.Erasure(number(call.body.phone).e164, plain(call.body.reason.strip()), call.actor)
 
     async def work(conn: Connection) -> Erased:
         return Erased.model_validate(asdict(await person.erase(conn, erasure, call.now)))
 
     return await call.transact(work)
-
-
-def _number(text: str) -> str:
-    phone = normalise(plain(text.strip()), check=PhoneCheck.POSSIBLE, default_region=None)
-    if isinstance(phone, BadPhone):
-        raise Problem(400, "the number cannot be read", [Fault(at="body.phone", detail=f"it {phone.reason}")])
-    return phone.e164
 
 
 OPERATIONS = (
