@@ -1,5 +1,6 @@
 """What an operator does in the browser, from the link to the end of a campaign."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -40,7 +41,7 @@ async def test_a_campaign_is_paused_and_the_page_says_why_somebody_is_not_called
     house, url = await console(Scenario(time_scale=100, call=CALLS))
     await house.daemon()
     await house.campaign("[pacing]\ncalls_per_minute = 6")
-    await house.enrol(8)
+    await house.enrol(50)
     await house.until(
         "update contacts set name = $1, metadata = jsonb_build_object('a', $1::text) returning true", EVIL
     )
@@ -60,6 +61,32 @@ async def test_a_campaign_is_paused_and_the_page_says_why_somebody_is_not_called
     await expect(page.locator("h1 .state")).to_have_text("closed")
     await page.get_by_role("navigation").get_by_role("link", name="Suppressions").click()
     await expect(page.get_by_role("row", name=re.compile("asked not to be called"))).to_be_visible()
+
+
+async def test_a_click_during_which_the_page_changes_is_still_a_click(
+    page: Page, console: Any, enter: Any
+) -> None:
+    house, url = await console()
+    await house.daemon()
+    await house.campaign("[pacing]\ncalls_per_minute = 6", start=False)
+    await enter(page, house, url)
+    link = page.get_by_role("link", name="promo")
+    await link.hover()
+    await page.mouse.down()
+    await page.evaluate(
+        """() => new Promise((done) => {
+            let told = 0;
+            window.second = new Promise((more) => {
+                new EventSource("/stream").addEventListener("changed", () => { (++told > 1 ? more : done)(); });
+            });
+        })"""
+    )
+    await house.cli("campaign", "start", "promo")
+    await asyncio.wait_for(page.evaluate("() => window.second"), 20)
+    for _ in range(3):  # as long as the page would need to change
+        await page.evaluate("() => fetch(location.href).then((response) => response.text())")
+    await page.mouse.up()
+    await expect(page.get_by_role("heading", name="promo")).to_be_visible()
 
 
 async def test_an_attempt_that_may_have_rung_is_resolved(page: Page, console: Any, enter: Any) -> None:

@@ -27,8 +27,9 @@ class Stream:
         self._open: set[asyncio.Task[object]] = set()
 
     async def listen(self, request: web.Request) -> web.StreamResponse:
-        """``changed``, whenever a campaign has moved."""
+        """``changed``, at once (for what moved since the page was made) and whenever a campaign has moved."""
         told = asyncio.Event()
+        told.set()
         self._listeners.add(told)
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())

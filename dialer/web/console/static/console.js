@@ -76,8 +76,16 @@ function show(form, answer) {
   say("Nothing wrong.");
 }
 
+// A click whose link is replaced between press and release is no click: nothing changes under a pointer that is down.
+let held = false;
+document.addEventListener("pointerdown", () => { held = true; });
+for (const end of ["pointerup", "pointercancel", "dragend"]) {
+  document.addEventListener(end, () => { setTimeout(() => { held = false; }); });
+}
+
 // Somebody who is writing, has chosen or opened something, is not interrupted.
 function busy() {
+  if (held) return true;
   const main = document.getElementById("main");
   const changed = (field) => field.type === "file" ? field.files.length
     : field.type === "checkbox" ? field.checked !== field.defaultChecked : field.value !== field.defaultValue;
@@ -85,14 +93,17 @@ function busy() {
     || [...main.querySelectorAll("input, textarea")].some(changed);
 }
 
-async function refresh() {
+// Whether the page is up to date now.
+async function refresh(sure = true) {
   const response = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!response.ok || response.redirected) return;
+  if (!response.ok || response.redirected) return true;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (!sure && busy()) return false;
   const main = document.getElementById("main");
   const focused = document.activeElement?.closest?.("main") ? document.activeElement.getAttribute("href") : null;
   main.replaceChildren(...page.getElementById("main").childNodes);
   if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+  return true;
 }
 
 document.addEventListener("submit", (event) => {
@@ -106,12 +117,15 @@ for (const link of document.querySelectorAll("nav a")) {
 }
 
 if (meta("csrf")) {
-  let waiting = false;
-  const stream = new EventSource("/stream");
-  stream.addEventListener("changed", async () => {
-    if (waiting || busy()) return;
-    waiting = true;
-    // A page that is being left, or a dialer that starts anew, is no fault: the next change is heard again.
-    try { await refresh(); } catch { } finally { waiting = false; }
-  });
+  let stale = false;
+  let loading = false;
+  const update = async () => {
+    if (!stale || loading || busy()) return;
+    loading = true;
+    stale = false;
+    // A page that is being left, or a dialer that starts anew, is no fault: it is asked again.
+    try { if (!await refresh(false)) stale = true; } catch { stale = true; } finally { loading = false; }
+  };
+  new EventSource("/stream").addEventListener("changed", () => { stale = true; update(); });
+  setInterval(update, 1000);
 }
