@@ -73,7 +73,7 @@ async def test_a_click_during_which_the_page_changes_is_still_a_click(
     link = page.get_by_role("link", name="promo")
     await link.hover()
     await page.mouse.down()
-    await page.evaluate(
+    listening = page.evaluate(
         """() => new Promise((done) => {
             let told = 0;
             window.second = new Promise((more) => {
@@ -81,6 +81,7 @@ async def test_a_click_during_which_the_page_changes_is_still_a_click(
             });
         })"""
     )
+    await asyncio.wait_for(listening, 20)
     await house.cli("campaign", "start", "promo")
     await asyncio.wait_for(page.evaluate("() => window.second"), 20)
     for _ in range(3):  # as long as the page would need to change
