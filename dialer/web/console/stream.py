@@ -29,10 +29,11 @@ class Stream:
     async def listen(self, request: web.Request) -> web.StreamResponse:
         """``changed``, at once (for what moved since the page was made) and whenever a campaign has moved."""
         told = asyncio.Event()
-        told.set()
         self._listeners.add(told)
         if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look())
+            self._looking = asyncio.create_task(self._look())  # its first look tells all
+        else:
+            told.set()
         task = asyncio.current_task()
         assert task is not None
         self._open.add(task)

@@ -47,14 +47,14 @@ async function send(form, tried) {
     const response = await fetch(meta("api") + keys(path, said) + query, { method, ...how });
     const answer = await response.json();
     if (response.ok && tried) {
-      show(form, answer);
+      answered(form, answer);
     } else if (response.ok && form.dataset.then) {
       location.assign(keys(form.dataset.then, answer));
     } else if (response.ok) {
       say("Done.");
       form.reset();
       document.activeElement?.blur();
-      await refresh();
+      show(await load());
     } else {
       const faults = (answer.errors ?? []).map((fault) => `${fault.at}: ${fault.detail}`);
       say([answer.detail || answer.title, ...faults].join("; "), true);
@@ -66,7 +66,7 @@ async function send(form, tried) {
   }
 }
 
-function show(form, answer) {
+function answered(form, answer) {
   const place = form.querySelector("[data-answer]");
   place.hidden = false;
   place.textContent = answer.items.map((plan) => [
@@ -93,17 +93,19 @@ function busy() {
     || [...main.querySelectorAll("input, textarea")].some(changed);
 }
 
-// Whether the page is up to date now.
-async function refresh(sure = true) {
+// This page as it is now; nothing where it is not to be had.
+async function load() {
   const response = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!response.ok || response.redirected) return true;
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  if (!sure && busy()) return false;
+  if (!response.ok || response.redirected) return null;
+  return new DOMParser().parseFromString(await response.text(), "text/html");
+}
+
+function show(page) {
+  if (!page) return;
   const main = document.getElementById("main");
   const focused = document.activeElement?.closest?.("main") ? document.activeElement.getAttribute("href") : null;
   main.replaceChildren(...page.getElementById("main").childNodes);
   if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
-  return true;
 }
 
 document.addEventListener("submit", (event) => {
@@ -124,7 +126,10 @@ if (meta("csrf")) {
     loading = true;
     stale = false;
     // A page that is being left, or a dialer that starts anew, is no fault: it is asked again.
-    try { if (!await refresh(false)) stale = true; } catch { stale = true; } finally { loading = false; }
+    try {
+      const page = await load();
+      if (busy()) stale = true; else show(page);
+    } catch { stale = true; } finally { loading = false; }
   };
   new EventSource("/stream").addEventListener("changed", () => { stale = true; update(); });
   setInterval(update, 1000);
