@@ -90,6 +90,27 @@ async def test_a_click_during_which_the_page_changes_is_still_a_click(
     await expect(page.get_by_role("heading", name="promo")).to_be_visible()
 
 
+async def test_a_form_stays_the_same_while_the_page_around_it_changes(
+    page: Page, console: Any, enter: Any, tmp_path: Path
+) -> None:
+    house, url = await console(Scenario())
+    await house.daemon()
+    await house.campaign(start=False)
+    people = tmp_path / "people.csv"
+    people.write_text("phone,name\n+14155550001,Ada\n")
+    await enter(page, house, url)
+    await page.goto(f"{url}/imports")
+    chosen = await page.get_by_label("List").element_handle()
+    assert chosen is not None
+    await house.cli("contacts", "import", str(people), "--campaign", "promo")
+    await expect(page.get_by_role("row", name=re.compile(r"people\.csv promo ended"))).to_be_visible()
+    await chosen.set_input_files(people)
+    await page.get_by_role("button", name="Import").click()
+    await expect(
+        page.get_by_role("row", name=re.compile(r"people\.csv promo ended .* 1 0 1 0"))
+    ).to_be_visible()
+
+
 async def test_an_attempt_that_may_have_rung_is_resolved(page: Page, console: Any, enter: Any) -> None:
     cut = Rule(phones=["+14155550000"], answer="close", placed=False)
     house, url = await console(Scenario(time_scale=100, call=CALLS, rules=[cut]))

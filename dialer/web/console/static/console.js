@@ -100,11 +100,23 @@ async function load() {
   return new DOMParser().parseFromString(await response.text(), "text/html");
 }
 
+// What is as it was stays where it is: a form whose file is just being chosen, a table somebody scrolls.
+function renew(old, fresh) {
+  const was = [...old.childNodes];
+  const will = [...fresh.childNodes];
+  if (was.length !== will.length) { old.replaceChildren(...will); return; }
+  was.forEach((node, at) => {
+    if (node.isEqualNode(will[at])) return;
+    if (node.children?.length && node.cloneNode().isEqualNode(will[at].cloneNode())) renew(node, will[at]);
+    else node.replaceWith(will[at]);
+  });
+}
+
 function show(page) {
   if (!page) return;
   const main = document.getElementById("main");
   const focused = document.activeElement?.closest?.("main") ? document.activeElement.getAttribute("href") : null;
-  main.replaceChildren(...page.getElementById("main").childNodes);
+  renew(main, page.getElementById("main"));
   if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
