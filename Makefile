@@ -57,6 +57,7 @@ lock: .venv/.installed  ## write the locks anew from pyproject.toml (delete one 
 	$(COMPILE) pyproject.toml -o requirements.lock
 	printf 'hatchling>=1.33\neditables>=0.6\n' | $(COMPILE) - -c requirements.lock -o requirements-build.lock
 	$(COMPILE) --extra dev pyproject.toml -c requirements.lock -c requirements-build.lock -o requirements-dev.lock
+	$(COMPILE) --extra dev --extra bench pyproject.toml -c requirements-dev.lock -o requirements-bench.lock
 
 e2e: .venv/.installed  ## 10,000 people from file to ledger, judged from outside; ARGS="--rows 1000"
 	$(BIN)/python bench/e2e.py $(ARGS)
@@ -64,7 +65,7 @@ e2e: .venv/.installed  ## 10,000 people from file to ledger, judged from outside
 soak: .venv/.installed  ## 1,100 kills over 100,000 contacts, some hours; ARGS="--contacts 800 --kills 8 --postgres-kills 2"
 	$(BIN)/python bench/soak.py $(ARGS)
 
-bench: .venv/.developing  ## what a call costs, and how fast, side by side; ARGS="life --rounds 3"
+bench: .venv/.benching  ## what a call costs, and how fast, side by side; ARGS="life --rounds 3"
 	$(BIN)/python bench/speed $(ARGS)
 
 week: .venv/.installed  ## a week of 20,000 contacts in four countries, in minutes; ARGS="--contacts 500"
@@ -94,4 +95,9 @@ clean:  ## remove .venv and the caches
 .venv/.developing: .venv/.installed requirements-dev.lock
 	@echo "installing the tools for tests into .venv …"
 	@$(PIP_RUN) $(INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+.venv/.benching: .venv/.developing requirements-bench.lock
+	@echo "installing what the bench compares with into .venv …"
+	@$(PIP_RUN) $(INSTALL) --require-hashes -r requirements-bench.lock
 	@touch $@

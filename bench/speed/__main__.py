@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from speed.claim import claims
 from speed.compare import compare
 from speed.console import pages
-from speed.first import ours, plain
+from speed.first import first
 from speed.house import House, house
 from speed.life import life
 from speed.lists import imports
@@ -40,7 +40,7 @@ async def run(place: House, part: str, a: argparse.Namespace) -> Any:
                 lambda: life(place, a.calls), lambda: life(place, few, batch=1), a.rounds, told
             )
         case "first":
-            return await compare(lambda: ours(place, a.calls), lambda: plain(place, a.calls), a.rounds, told)
+            return await first(place, a.calls, a.rounds, told)
         case "claim":
             return await claims(
                 place, [size for size in (100_000, 1_000_000, 10_000_000) if size <= a.rows], a.churn
