@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 import uvloop
 
-CONNECTIONS = 32
+CONNECTIONS = 256
 TURNS = [
     {
         "role": "agent",
