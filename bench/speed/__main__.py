@@ -1,6 +1,6 @@
 """``make bench``: what the dialer costs and how fast it is, side by side in one run, every promise kept.
 
-    python bench/speed [life] [first] [claim] [imports] [pages] --calls 8000 --rounds 7
+    python bench/speed [life] [first] [claim] [imports] [pages] [doors] [rate] [scaling] --calls 8000 --rounds 7
 
 Prints a line of JSON for each run on stderr, and the results as one JSON document.
 """
@@ -18,12 +18,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from speed.claim import claims
 from speed.compare import compare
 from speed.console import pages
+from speed.doors import doors
 from speed.first import first
 from speed.house import House, house
 from speed.life import life
 from speed.lists import imports
+from speed.rate import rates
+from speed.scaling import scaling
 
-PARTS = ("life", "first", "claim", "imports", "pages")
+PARTS = ("life", "first", "claim", "imports", "pages", "doors", "rate", "scaling")
 
 
 def told(name: str, done: dict[str, Any]) -> None:
@@ -47,8 +50,14 @@ async def run(place: House, part: str, a: argparse.Namespace) -> Any:
             )
         case "imports":
             return await imports(place, min(a.rows, 1_000_000))
-        case _:
+        case "pages":
             return await pages(place, a.rows)
+        case "doors":
+            return await doors(place, min(a.calls, 4000))
+        case "rate":
+            return await rates(place)
+        case _:
+            return await scaling(place, min(a.calls, 3000), told)
 
 
 async def main() -> None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,11 @@ def free_port() -> int:
         held.bind(("127.0.0.1", 0))
         port: int = held.getsockname()[1]
         return port
+
+
+def agent_names(agents: int) -> list[str]:
+    """The names of so many agents."""
+    return ["sales", *(f"sales{number}" for number in range(1, agents))]
 
 
 def cpu(*roots: int) -> float:
@@ -57,37 +62,52 @@ class House:
     postmaster: int
     port: int
     webhook: int
+    url: str = ""
+    """Of the database, for daemons that do not find it in their own folder."""
 
     @property
     def config(self) -> Path:
         """The settings."""
         return self.folder / "config.toml"
 
+    def beside(self, number: int) -> "House":
+        """The folder and the door of another daemon on the same database."""
+        folder = self.folder / f"daemon{number}"
+        folder.mkdir(exist_ok=True)
+        return replace(self, folder=folder, webhook=free_port(), url=self.dsn)
+
     def configure(
         self,
-        rate: int = 3000,
+        rate: float = 3000,
         live: int = 1000,
         batch: int | None = None,
-        webhook: int | None = None,
+        agents: int = 1,
         more: str = "",
     ) -> None:
-        """Write the settings."""
+        """Write the settings; ``rate`` and ``live`` are shared by the agents."""
+        lines = "".join(
+            f'''
+            [agents.{name}]
+            agent_id = "agent_{name}"
+            api_key = "ck_bench"
+            webhook_secrets = ["{SECRET}"]
+            calls_per_second = {rate / agents}
+            max_live_calls = {live // agents}
+            '''
+            for name in agent_names(agents)
+        )
         self.config.write_text(
             f"""
             state_dir = "{self.folder / "state"}"
             [database]
             {"" if batch is None else f"batch = {batch}"}
+            {f'url = "{self.url}"' if self.url else ""}
             [calldock]
             base_url = "http://127.0.0.1:{self.port}"
-            [agents.sales]
-            agent_id = "agent_bench"
-            api_key = "ck_bench"
-            webhook_secrets = ["{SECRET}"]
-            calls_per_second = {rate}
-            max_live_calls = {live}
+            {lines}
             [webhook]
             host = "127.0.0.1"
-            port = {webhook or self.webhook}
+            port = {self.webhook}
             [console]
             port = {free_port()}
             [log]
@@ -168,11 +188,12 @@ async def house() -> AsyncIterator[House]:
 
 
 @asynccontextmanager
-async def responder(place: House, delay: float) -> AsyncIterator[dict[str, Any]]:
-    """A responder beside the house; what it saw is in the dict at the end."""
+async def responder(place: House, delay: float, *more: House) -> AsyncIterator[dict[str, Any]]:
+    """A responder beside the house, which reports to all doors; what it saw is in the dict at the end."""
     seen: dict[str, Any] = {}
+    doors = ",".join(str(each.webhook) for each in (place, *more))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(RESPONDER), str(place.port), str(place.webhook), SECRET, str(delay),
+        sys.executable, str(RESPONDER), str(place.port), doors, SECRET, str(delay),
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None

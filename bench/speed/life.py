@@ -9,15 +9,21 @@ import asyncpg
 from speed.house import House, cpu, daemon, responder
 
 FIGURES = """
-select (select sum(xact_commit) from pg_stat_database) as commits, pg_current_wal_lsn() - '0/0'::pg_lsn as wal
+select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as writes, pg_current_wal_lsn() - '0/0'::pg_lsn as wal
 """
 
 
 async def life(
-    place: House, calls: int, *, batch: int | None = None, delay: float = 0.2, cores: Sequence[int] = ()
+    place: House,
+    calls: int,
+    *,
+    batch: int | None = None,
+    delay: float = 0.2,
+    rate: float = 3000,
+    cores: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Call so many people, each once, and see every report booked."""
-    place.configure(batch=batch)
+    place.configure(batch=batch, rate=rate)
     await place.empty()
     await place.campaign()
     await place.people(calls)
@@ -30,7 +36,7 @@ async def life(
     await place.execute("checkpoint")
     async with responder(place, delay) as seen, daemon(place, cores) as process:
         conn = await asyncpg.connect(place.dsn)
-        before, commits, wal = cpu(process.pid, place.postmaster), *(await conn.fetchrow(FIGURES)).values()
+        before, writes, wal = cpu(process.pid, place.postmaster), *(await conn.fetchrow(FIGURES)).values()
         own = cpu(process.pid)
         began = time.perf_counter()
         await place.dialer("campaign", "start", "promo")
@@ -40,7 +46,6 @@ async def life(
                 await asyncio.sleep(0.1)
         seconds = time.perf_counter() - began
         spent, daemon_spent = cpu(process.pid, place.postmaster) - before, cpu(process.pid) - own
-        await asyncio.sleep(1.2)  # statistics are told once a second
         after = await conn.fetchrow(FIGURES)
         rss = process.memory_info().rss
         closed = await conn.fetchval(
@@ -55,8 +60,10 @@ async def life(
         "calls_per_second": round(calls / seconds),
         "cpu_per_1000": round(1000 * spent / calls, 4),
         "daemon_cpu_per_1000": round(1000 * daemon_spent / calls, 4),
-        "transactions_per_call": round(float(after["commits"] - commits) / calls, 4),
+        "write_transactions_per_call": round(float(after["writes"] - writes) / calls, 4),
         "wal_bytes_per_call": round(float(after["wal"] - wal) / calls),
+        "seen_per_second": seen["rate"],
+        "most_in_a_second": seen["most_in_a_second"],
         "ack_p50_ms": seen["ack_p50_ms"],
         "ack_p99_ms": seen["ack_p99_ms"],
         "rss_mb": round(rss / 1e6),

@@ -1,7 +1,7 @@
 """A Calldock that costs next to nothing: answers make-call at once and reports each call soon after, on loopback.
 
-Bare asyncio protocols, so that what is measured is the dialer. ``python responder.py PORT WEBHOOK_PORT SECRET DELAY``;
-``DELAY`` in seconds from answer to report, negative: no report. Prints a line of JSON at SIGTERM: how many it saw.
+Bare asyncio protocols, so that what is measured is the dialer. ``python responder.py PORT DOOR[,DOOR…] SECRET DELAY``;
+``DELAY`` in seconds from answer to report, negative: no report. Prints a line of JSON at SIGTERM: what it saw.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ class State:
         self.waiting: deque[bytes] = deque()
         self.idle: deque[Reporter] = deque()
         self.took: list[float] = []
+        self.came: list[float] = []
 
     def report(self, body: bytes) -> None:
         """Send a report over an idle connection, or as soon as one is."""
@@ -64,17 +65,17 @@ class Answerer(asyncio.Protocol):
         self.buffer += data
         while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
             head = self.buffer[:end].lower()
-            at = head.find(b"content-length:")
-            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            length = int(_header(head, b"content-length:") or 0)
             if len(self.buffer) < end + 4 + length:
                 return
             body = self.buffer[end + 4 : end + 4 + length]
             self.buffer = self.buffer[end + 4 + length :]
-            self.answer(body)
+            self.answer(body, _header(head, b"x-agent-id:").decode())
 
-    def answer(self, body: bytes) -> None:
+    def answer(self, body: bytes, agent: str) -> None:
         state = self.state
         state.calls += 1
+        state.came.append(time.perf_counter())
         phone = json.loads(body)["phone"]
         state.doubles += phone in state.phones
         state.phones.add(phone)
@@ -83,7 +84,7 @@ class Answerer(asyncio.Protocol):
         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(said)
         self.transport.write(head + said)  # type: ignore[attr-defined]
         if state.delay >= 0:
-            report = _report(phone, state.calls)
+            report = _report(phone, state.calls, agent)
             asyncio.get_running_loop().call_later(state.delay, state.report, report)
 
 
@@ -122,11 +123,26 @@ class Reporter(asyncio.Protocol):
             self.state.idle.append(self)
 
 
-def _report(phone: str, number: int) -> bytes:
+def _header(head: bytes, name: bytes) -> bytes:
+    at = head.find(name)
+    return head[at + len(name) :].split(b"\r\n", 1)[0].strip() if at >= 0 else b""
+
+
+def _most(came: list[float], window: float = 1.0) -> int:
+    """The most that came in any second."""
+    most = first = 0
+    for last, at in enumerate(came):
+        while came[first] <= at - window:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def _report(phone: str, number: int, agent: str) -> bytes:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     said = {
         "webhook_version": "v1", "webhook_timestamp": now, "webhook_type": "post_call", "call_id": f"conv_{number}",
-        "agent_id": "agent_bench", "phone_number": phone, "from_phone_number": "+13239776447", "status": "done",
+        "agent_id": agent, "phone_number": phone, "from_phone_number": "+13239776447", "status": "done",
         "intent": "account_setup", "intent_confidence": 0.9,
         "lead_data": {"name": "John Doe", "email": "john@example.com", "phone": phone},
         "duration_minutes": 2.35, "duration_seconds": 141, "start_time": now, "end_time": now,
@@ -138,7 +154,7 @@ def _report(phone: str, number: int) -> bytes:
     return json.dumps(said, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-async def main(port: int, webhook: int, secret: str, delay: float) -> None:
+async def main(port: int, doors: list[int], secret: str, delay: float) -> None:
     """Answer until SIGTERM."""
     loop = asyncio.get_running_loop()
     state, end = State(secret.encode(), delay), asyncio.Event()
@@ -146,22 +162,24 @@ async def main(port: int, webhook: int, secret: str, delay: float) -> None:
     server = await loop.create_server(lambda: Answerer(state), "127.0.0.1", port)
     print("ready", flush=True)
     if delay >= 0:
-        for _ in range(CONNECTIONS):
+        for number in range(CONNECTIONS):
+            door = doors[number % len(doors)]
             while True:
                 try:
-                    await loop.create_connection(lambda: Reporter(state, webhook), "127.0.0.1", webhook)
+                    await loop.create_connection(lambda door=door: Reporter(state, door), "127.0.0.1", door)
                     break
                 except OSError:
                     await asyncio.sleep(0.1)
     await end.wait()
     server.close()
-    took = sorted(state.took) or [0.0]
+    took, came = sorted(state.took) or [0.0], state.came or [0.0, 1.0]
     print(
         json.dumps(
             {
                 "calls": state.calls, "doubles": state.doubles, "acknowledged": state.acknowledged,
                 "refused": state.refused, "ack_p50_ms": round(1000 * took[len(took) // 2], 2),
                 "ack_p99_ms": round(1000 * took[len(took) * 99 // 100], 2),
+                "rate": round((len(came) - 1) / (came[-1] - came[0]), 3), "most_in_a_second": _most(came),
             }
         ),
         flush=True,
@@ -169,4 +187,5 @@ async def main(port: int, webhook: int, secret: str, delay: float) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], float(sys.argv[4])))
+    ports = [int(port) for port in sys.argv[2].split(",")]
+    uvloop.run(main(int(sys.argv[1]), ports, sys.argv[3], float(sys.argv[4])))
