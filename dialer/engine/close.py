@@ -20,6 +20,7 @@ from dialer.database.queries import Connection
 from dialer.database.store import attempts, contacts, reports, suppressions
 from dialer.database.store.attempts import Candidate, Closing
 from dialer.database.store.suppressions import Why
+from dialer.domain.attempt import AttemptState
 from dialer.domain.cadence import Past, asked_for
 from dialer.domain.disposition import Disposition, field, judge, passes
 from dialer.domain.screening import NUMBER_LIVE
@@ -58,8 +59,15 @@ class Closer:
         """Close the attempts and decide about their contacts: the agents whose lines or numbers were freed."""
         if not applied:
             return set()
-        definitions = await self._definitions.latest(conn, {item.attempt.campaign_id for item in applied})
-        earlier = await attempts.endings(conn, [item.attempt.contact_id for item in applied])
+        versions = {item.attempt.campaign_id: item.attempt.version for item in applied}
+        definitions = await self._definitions.of(conn, versions.items())
+        # The only attempt of a contact, while it is live, has none before it.
+        several = [
+            item.attempt.contact_id
+            for item in applied
+            if item.attempt.tries > 1 or item.attempt.state is AttemptState.UNREPORTED
+        ]
+        earlier = await attempts.endings(conn, several) if several else {}
         begun = await tried(
             conn, definitions, [(item.attempt.contact_id, item.attempt.campaign_id) for item in applied]
         )

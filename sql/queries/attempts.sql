@@ -76,10 +76,11 @@ where a.id = r.id and a.state in ('reported', 'unreported', 'placed');
 -- name: candidates(ids, call_ids, phones)
 -- The attempts that these reports may belong to, locked in order of id, with what decides about their contacts.
 select a.id, a.contact_id, a.campaign_id, a.agent, a.phone, a.number, a.state, a.began_at, a.provider_call_id,
-       c.tries, c.attempts, c.zones, c.region, c.state as contact_state,
+       c.tries, c.attempts, c.zones, c.region, c.state as contact_state, p.version,
        a.state = 'unreported' and a.cause = 'server_error' and a.disposition is null as spared
 from attempts a
 join contacts c on c.id = a.contact_id
+join campaigns p on p.id = a.campaign_id
 where a.id = any(array(
         -- Each by its own index, however little is known of the table: one "or" over three was a scan at times.
         select unnest(:ids::uuid[])
@@ -95,9 +96,10 @@ for update of a, c;
 -- name: possible_attempts(ids, call_ids, phones, most)
 -- The same for a person's eyes: in every state, not locked, the latest first.
 select a.id, a.contact_id, a.campaign_id, a.agent, a.phone, a.number, a.state, a.began_at, a.provider_call_id,
-       c.tries, c.attempts, c.zones, c.region, c.state as contact_state, false as spared
+       c.tries, c.attempts, c.zones, c.region, c.state as contact_state, p.version, false as spared
 from attempts a
 join contacts c on c.id = a.contact_id
+join campaigns p on p.id = a.campaign_id
 where a.id = any(:ids::uuid[]) or a.provider_call_id = any(:call_ids::text[]) or a.phone = any(:phones::text[])
 order by a.began_at desc
 limit :most;

@@ -61,6 +61,8 @@ class Candidate:
     zones: tuple[str, ...]
     region: str | None
     contact_state: ContactState
+    version: int
+    """Of its campaign, in force now."""
     spared: bool
     """It does not count against the cadence: a 5xx that was not taken for a call."""
 
@@ -207,6 +209,7 @@ def _candidate(row: Record) -> Candidate:
         zones=tuple(row["zones"]),
         region=row["region"],
         contact_state=ContactState(row["contact_state"]),
+        version=row["version"],
         spared=row["spared"],
     )
 
