@@ -24,7 +24,7 @@ from speed.house import House, house
 from speed.life import life
 from speed.lists import imports
 from speed.rate import rates
-from speed.scaling import scaling
+from speed.scaling import plotted, scaling
 
 PARTS = ("life", "first", "claim", "imports", "pages", "doors", "rate", "scaling")
 
@@ -57,7 +57,9 @@ async def run(place: House, part: str, a: argparse.Namespace) -> Any:
         case "rate":
             return await rates(place)
         case _:
-            return await scaling(place, min(a.calls, 3000), told)
+            found = await scaling(place, min(a.calls, 3000), told)
+            print(plotted(found), file=sys.stderr)
+            return found
 
 
 async def main() -> None:

@@ -29,7 +29,7 @@ where c.id between ('00000000-0000-7000-8000-' || lpad(to_hex($1::bigint), 12, '
 
 
 async def pages(place: House, attempts: int, rounds: int = 15) -> dict[str, Any]:
-    """Milliseconds of the overview and of a campaign's page, and seconds from the start to ready."""
+    """Milliseconds of the overview and of a campaign's page; seconds from a start to ready, and after kill -9."""
     place.configure()
     await place.empty()
     await place.campaign()
@@ -65,4 +65,9 @@ async def pages(place: House, attempts: int, rounds: int = 15) -> dict[str, Any]
                 told[f"{name}_p50_ms"] = round(median(took), 1)
                 told[f"{name}_max_ms"] = round(max(took), 1)
         told["rss_mb"] = round(process.memory_info().rss / 1e6)
+        process.kill()
+        await asyncio.sleep(0.5)
+    began = time.perf_counter()
+    async with daemon(place):
+        told["ready_after_kill_s"] = round(time.perf_counter() - began - 1, 2)
     return told

@@ -50,6 +50,25 @@ async def scaling(place: House, calls: int, told: Callable[[str, dict[str, Any]]
     return found
 
 
+def plotted(found: dict[str, list[dict[str, Any]]]) -> str:
+    """The rows as Markdown, with a bar of the CPU that 1000 calls take."""
+    most = max(row["cpu_per_1000"] for rows in found.values() for row in rows)
+    lines = []
+    for name, rows in found.items():
+        lines += [
+            f"| {name} | CPU-s per 1000 calls | | calls/s | acknowledged, p99 | memory of a daemon |",
+            "|---:|---:|---|---:|---:|---:|",
+        ]
+        for row in rows:
+            bar = "█" * max(1, round(30 * row["cpu_per_1000"] / most))
+            lines.append(
+                f"| {row[name]:,} | {row['cpu_per_1000']:.2f} | {bar} | {row['calls_per_second']:,} "
+                f"| {row['ack_p99_ms']:.0f} ms | {row['rss_mb']} MB |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
 async def _life(
     place: House, calls: int, *, campaigns: int = 1, agents: int = 1, daemons: int = 1, contacts: int = 0
 ) -> dict[str, Any]:
