@@ -6,6 +6,7 @@ stall of the loop cannot turn into a burst.
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -84,6 +85,8 @@ class Dialler:
     async def run(self) -> None:
         """Until ``stop``: then what passed the gate is still sent or settled by ``drain``."""
         name, pause, at = self._caller.line.name, 0.1, None
+        with suppress(*AWAY, *AGAIN):
+            await self._gate.warm(self._caller.line)
         while not self._stopping:
             try:
                 passage = await self.once(at=at)

@@ -16,7 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from dialer.database.queries import Connection
-from dialer.database.store import agents
+from dialer.database.store import agents, attempts, contacts
 from dialer.database.transaction import AWAY, persist, transact
 from dialer.domain import strain
 from dialer.domain.clock import Clock
@@ -73,7 +73,8 @@ class Gate:
             opening = Opening(conn, line, now, deadline, bucket, tokens)
             await opening.count()
             await opening.survey(self._definitions, only)
-            slots = await opening.screen(await opening.claim(), self._turns[line.name])
+            due = await opening.claim()
+            slots = await opening.screen(due, self._turns[line.name], max(now, self._clock.now()))
             begun.extend(await opening.begin(slots, self._daemon, probe=strained.count > 0))
             if begun and strained.count:
                 again = now + strain.probe(locked.reason)
@@ -87,6 +88,18 @@ class Gate:
             if begun:
                 raise InDoubtError(begun, error) from error
             raise
+
+    async def warm(self, line: Line) -> None:
+        """Ask what a passage asks, of nobody: a session's first time takes as long as ten later ones."""
+
+        async def work(conn: Connection) -> None:
+            now = self._clock.now()
+            await contacts.claim(conn, [], now=now, since=now, calls=1)
+            await attempts.begin(
+                conn, [], buckets={}, agent=line.name, daemon=self._daemon, resolve_at=now, reason="", now=now
+            )
+
+        await transact(self._pool, work)
 
     async def decided(self, line: Line) -> None:
         """Return when no transaction of an earlier gate of this agent is under way, however long Postgres is away.

@@ -58,7 +58,7 @@ class Opening:
     ) -> None:
         self._conn = conn
         self._line = line
-        self._now = now
+        self._now = self._earliest = now
         self._deadline = deadline
         self._bucket = bucket
         self._most = most
@@ -148,11 +148,15 @@ class Opening:
         self._full = any(len(due[id_]) == quota for id_, quota in quotas)
         return due
 
-    async def screen(self, due: dict[UUID, deque[contacts.Claimed]], order: Order) -> list[Slot]:
+    async def screen(
+        self, due: dict[UUID, deque[contacts.Claimed]], order: Order, earliest: datetime
+    ) -> list[Slot]:
         """Give slots to those that may be called, campaigns in turn; write down why the others may not.
 
-        At one token a passage, the turn must go on between passages: ``order`` remembers it.
+        At one token a passage, the turn must go on between passages: ``order`` remembers it. ``earliest``: a slot that
+        is over before its request can leave would be made up beside the slots of another daemon.
         """
+        self._earliest = earliest
         slots: list[Slot] = []
         turn = {id_ for id_ in due if due[id_]}
         order.begin([self._lanes[id_] for id_ in turn])
@@ -217,8 +221,8 @@ class Opening:
         return Slot(lane, contact, at)
 
     def _ready_at(self, lane: Lane) -> datetime:
-        at = self._bucket.ready_at(self._now)
-        return at if lane.bucket is None else max(at, lane.bucket.ready_at(self._now))
+        at = self._bucket.ready_at(self._earliest)
+        return at if lane.bucket is None else max(at, lane.bucket.ready_at(self._earliest))
 
     async def begin(self, slots: list[Slot], daemon: UUID, *, probe: bool = False) -> list[Passed]:
         """Insert the attempts, and note the tokens that were taken."""
