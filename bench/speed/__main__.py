@@ -46,7 +46,7 @@ async def run(place: House, part: str, a: argparse.Namespace) -> Any:
             return await first(place, a.calls, a.rounds, told)
         case "claim":
             return await claims(
-                place, [size for size in (100_000, 1_000_000, 10_000_000) if size <= a.rows], a.churn
+                place, [size for size in (100_000, 1_000_000, 10_000_000) if size <= a.rows], a.churn, told
             )
         case "imports":
             return await imports(place, min(a.rows, 1_000_000))

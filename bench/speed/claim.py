@@ -1,6 +1,7 @@
 """The claim of 200 at different sizes of the table, before and after churn: it must stay flat."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
@@ -24,7 +25,9 @@ update contacts set reason = reason where id in (select id from contacts where s
 """
 
 
-async def claims(place: House, sizes: list[int], churn: int, rounds: int = 40) -> list[dict[str, Any]]:
+async def claims(
+    place: House, sizes: list[int], churn: int, said: Callable[[str, dict[str, Any]], None], rounds: int = 40
+) -> list[dict[str, Any]]:
     """Milliseconds of a claim of 200, all facts of their numbers with it, at each size of the table."""
     await place.empty()
     await place.campaign()
@@ -40,6 +43,7 @@ async def claims(place: House, sizes: list[int], churn: int, rounds: int = 40) -
                 filled = size
                 await conn.execute("vacuum analyze contacts")
                 told.append({"contacts": size, **await _measure(conn, campaign, rounds)})
+                said("claim", told[-1])
             for _ in range(churn // 100_000):
                 await conn.execute(CHURN, 100_000)
             told.append(

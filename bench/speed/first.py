@@ -44,6 +44,7 @@ async def first(place: House, calls: int, rounds: int, told: Told) -> dict[str, 
             "together": best,
             **await compare(lambda: ours(place, calls), other, rounds, told),
         }
+        told(name, found[name])
     return found
 
 
