@@ -203,7 +203,7 @@ class _MarkingConnector(aiohttp.TCPConnector):
     """From when a connection is had, the request counts as sent.
 
     Marked here and again in ``send``: if a later aiohttp no longer called one of them, the other still would. aiohttp's
-    own tracing tells the same, for a twelfth of all that a call costs.
+    own tracing tells the same, for a twelfth of what a request costs.
     """
 
     async def connect(
