@@ -42,6 +42,23 @@ class State:
         self.idle: deque[Reporter] = deque()
         self.took: list[float] = []
         self.came: list[float] = []
+        self.connecting: set[asyncio.Task[None]] = set()
+
+    def connect(self, port: int) -> None:
+        """One more connection to a door, as soon as it is open."""
+        task = asyncio.create_task(self._connect(port))
+        self.connecting.add(task)
+        task.add_done_callback(self.connecting.discard)
+
+    async def _connect(self, port: int) -> None:
+        while True:
+            try:
+                await asyncio.get_running_loop().create_connection(
+                    lambda: Reporter(self, port), "127.0.0.1", port
+                )
+                break
+            except OSError:
+                await asyncio.sleep(0.1)
 
     def report(self, body: bytes) -> None:
         """Send a report over an idle connection, or as soon as one is."""
@@ -94,6 +111,7 @@ class Reporter(asyncio.Protocol):
     def __init__(self, state: State, port: int) -> None:
         self.state = state
         self.port = port
+        self.body: bytes | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -105,10 +123,20 @@ class Reporter(asyncio.Protocol):
             f"POST /webhook HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: application/json\r\n"
             f"X-Calldock-Event: post_call\r\nX-Calldock-Signature: {signature}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
+        self.body = body
         self.sent_at = time.perf_counter()
         self.transport.write(head.encode() + body)  # type: ignore[attr-defined]
 
+    def connection_lost(self, _: Exception | None) -> None:
+        # A door closes what is idle for long, and when its daemon ends: the report goes by another connection.
+        if self in self.state.idle:
+            self.state.idle.remove(self)
+        if self.body is not None:
+            self.state.report(self.body)
+        self.state.connect(self.port)
+
     def data_received(self, data: bytes) -> None:
+        self.body = None
         self.state.took.append(time.perf_counter() - self.sent_at)
         if data.startswith(b"HTTP/1.1 200"):
             self.state.acknowledged += 1
@@ -163,13 +191,7 @@ async def main(port: int, doors: list[int], secret: str, delay: float) -> None:
     print("ready", flush=True)
     if delay >= 0:
         for number in range(CONNECTIONS):
-            door = doors[number % len(doors)]
-            while True:
-                try:
-                    await loop.create_connection(lambda door=door: Reporter(state, door), "127.0.0.1", door)
-                    break
-                except OSError:
-                    await asyncio.sleep(0.1)
+            state.connect(doors[number % len(doors)])
     await end.wait()
     server.close()
     took, came = sorted(state.took) or [0.0], state.came or [0.0, 1.0]

@@ -23,6 +23,12 @@ insert into campaign_versions (campaign_id, version, definition, source, checksu
 select f.id, 1, v.definition, v.source, v.checksum, now(), 'bench'
 from fresh f, campaign_versions v join campaigns c on c.id = v.campaign_id where c.name = 'promo'
 """
+START = """
+with started as (
+  update campaigns set state = 'active', changed_at = now() where name <> 'promo' returning id
+)
+insert into history (at, actor, campaign_id, state, reason) select now(), 'bench', id, 'active', 'start' from started
+"""
 CONTACTS = """
 insert into contacts (id, campaign_id, key, phone, zones, state, asked_at, due_at, created_at)
 select gen_random_uuid(), c.id, 'k' || i, '+1212' || 5000000 + i, '{America/New_York}', 'waiting', now(), now(), now()
@@ -89,7 +95,7 @@ async def _life(
         processes = [await running.enter_async_context(daemon(each)) for each in places]
         pids = [place.postmaster, *(process.pid for process in processes)]
         before = cpu(*pids)
-        await conn.execute("update campaigns set state = 'active' where name <> 'promo'")
+        await conn.execute(START)
         async with asyncio.timeout(600):
             while (await conn.fetchval("select sum(spent) from spend") or 0) < (calls * 527 - 1) / 1000:
                 await asyncio.sleep(0.2)

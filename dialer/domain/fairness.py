@@ -26,6 +26,12 @@ class Turns(Generic[T]):
         for each in wanting:
             self._given[each] = max(self._given.get(each, least), least)
 
+    def copy(self) -> "Turns[T]":
+        """To look ahead in."""
+        other: Turns[T] = Turns()
+        other._given = dict(self._given)
+        return other
+
     def due(self, one: T) -> float:
         """The less, the sooner."""
         return self._given[one]

@@ -73,8 +73,9 @@ class Gate:
             opening = Opening(conn, line, now, deadline, bucket, tokens)
             await opening.count()
             await opening.survey(self._definitions, only)
-            due = await opening.claim()
-            slots = await opening.screen(due, self._turns[line.name], max(now, self._clock.now()))
+            turns = self._turns[line.name]
+            due = await opening.claim(turns)
+            slots = await opening.screen(due, turns, max(now, self._clock.now()))
             begun.extend(await opening.begin(slots, self._daemon, probe=strained.count > 0))
             if begun and strained.count:
                 again = now + strain.probe(locked.reason)

@@ -34,6 +34,9 @@ client's time limit together."""
 LOOK: Final = 50
 """Contacts of a campaign that are looked at for one free slot: those outside their window shall not come one by one."""
 
+LANES: Final = 50
+"""Campaigns of one passage: the others' turn comes in the next."""
+
 TOKEN_KEY: Final = "dialer_attempt"  # noqa: S105  # a key's name
 """Where our token stands in the request's metadata, in case the provider gives it back."""
 
@@ -86,11 +89,12 @@ class Opening:
         if surveyed and self._line.max_live_calls is not None:
             self._most = max(0, min(self._most, self._line.max_live_calls - surveyed[0].agent_live))
         self._normal = self._kept_free([(known[row.id], row) for row in active], surveyed)
+        own = await purse.own(self._conn, [(known[row.id], row) for row in active], self._now)
         for row in active:
             campaign, bucket = known[row.id], None
             price = purse.price(campaign, row)
             quota = min(self._most, room(campaign, row))
-            quota = min(quota, await self._afford(campaign, row, price))
+            quota = min(quota, await self._afford(campaign, row, price, own[row.id]), MOST if row.due else 0)
             if campaign.pacing.lane != "speed":
                 quota = min(quota, self._normal)
             if campaign.pacing.calls_per_minute is not None:
@@ -111,9 +115,10 @@ class Opening:
         kept = int((most * self._line.speed_lane).to_integral_value(ROUND_CEILING))
         return max(0, most - kept - (surveyed[0].agent_live - speed))
 
-    async def _afford(self, campaign: Campaign, row: campaigns.Active, price: Decimal) -> int:
+    async def _afford(
+        self, campaign: Campaign, row: campaigns.Active, price: Decimal, own: list[purse.Used]
+    ) -> int:
         """How many calls every purse pays; what holds or nearly holds the campaign is told, once."""
-        own = await purse.own(self._conn, campaign, row, self._now)
         for used in own:
             await self._warn(campaign, row, used)
         purses = [*(used.purse for used in own), *self._purses]
@@ -135,9 +140,18 @@ class Opening:
         if await campaigns.warn(self._conn, row.id, reason, since, self._now):
             log.warning("budget nearly spent", campaign=str(row.id), reason=reason)
 
-    async def claim(self) -> dict[UUID, deque[contacts.Claimed]]:
-        """Lock so many due contacts of each campaign, and some more, for those who may not be called now."""
-        quotas = [(lane.id, max(lane.quota, LOOK)) for lane in self._lanes.values() if lane.quota]
+    async def claim(self, order: Order) -> dict[UUID, deque[contacts.Claimed]]:
+        """Lock due contacts of the campaigns whose turn it is, and some more, for those who may not be called now.
+
+        Each as many as its turns may come to: a thousand campaigns must not lock a thousand backlogs for one free slot.
+        At one token a passage, the turn must go on between passages: ``order`` remembers it.
+        """
+        wanting = [lane for lane in self._lanes.values() if lane.quota]
+        order.begin(wanting)
+        turns = sorted(wanting, key=order.of)[:LANES]
+        wanted = order.ahead(turns, max(2 * self._most, LOOK))
+        least = -(-LOOK // max(1, len(turns)))
+        quotas = [(lane.id, max(wanted[lane.id], least)) for lane in turns]
         due: dict[UUID, deque[contacts.Claimed]] = {id_: deque() for id_, _ in quotas}
         if quotas:
             reaches = [reach(self._lanes[id_].campaign) for id_, _ in quotas]
@@ -145,7 +159,7 @@ class Opening:
             calls = max(each.most for each in reaches)
             for claimed in await contacts.claim(self._conn, quotas, now=self._now, since=since, calls=calls):
                 due[claimed.contact.campaign_id].append(claimed)
-        self._full = any(len(due[id_]) == quota for id_, quota in quotas)
+        self._full = len(quotas) < len(wanting) or any(len(due[id_]) == quota for id_, quota in quotas)
         return due
 
     async def screen(
@@ -153,13 +167,11 @@ class Opening:
     ) -> list[Slot]:
         """Give slots to those that may be called, campaigns in turn; write down why the others may not.
 
-        At one token a passage, the turn must go on between passages: ``order`` remembers it. ``earliest``: a slot that
-        is over before its request can leave would be made up beside the slots of another daemon.
+        ``earliest``: a slot that is over before its request can leave would be made up beside those of another daemon.
         """
         self._earliest = earliest
         slots: list[Slot] = []
         turn = {id_ for id_ in due if due[id_]}
-        order.begin([self._lanes[id_] for id_ in turn])
         taken: Counter[UUID] = Counter()
         while turn and len(slots) < self._most:
             # The first in turn of those that are ready first: no slot passes unused for one that is not ready.

@@ -1,8 +1,10 @@
 """Purses: what is left under each ceiling of credits that holds for a call."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from dialer.database.queries import Connection
 from dialer.database.store import campaigns, ledger
@@ -41,19 +43,30 @@ async def shared(conn: Connection, agent: str, ceilings: Ceilings | None, now: d
     return found
 
 
-async def own(conn: Connection, campaign: Campaign, row: campaigns.Active, now: datetime) -> list[Used]:
-    """What is left under the ceilings of a campaign, in all and of its day."""
+async def own(
+    conn: Connection, active: Sequence[tuple[Campaign, campaigns.Active]], now: datetime
+) -> dict[UUID, list[Used]]:
+    """What is left under the ceilings of each campaign, in all and of its day."""
+    since = {
+        row.id: day_of(campaign.budget.timezone, now)[0]
+        for campaign, row in active
+        if campaign.budget.credits_per_day is not None
+    }
+    today = await ledger.spent_by_each(conn, since) if since else {}
+    return {row.id: _used(campaign, row, today.get(row.id), now) for campaign, row in active}
+
+
+def _used(campaign: Campaign, row: campaigns.Active, today: Decimal | None, now: datetime) -> list[Used]:
     budget, found = campaign.budget, []
     if budget.credits is not None:
         left = budget.credits - row.spent - row.reserved
         found.append(Used(budget.credits, row.spent, Purse("the campaign's credits", left)))
-    if budget.credits_per_day is not None:
-        begins, ends = day_of(budget.timezone, now)
-        spent = await ledger.spent_since(conn, begins, campaign_id=row.id)
-        purse = Purse(
-            "the campaign's credits of the day", budget.credits_per_day - spent - row.reserved, ends
+    if budget.credits_per_day is not None and today is not None:
+        _, ends = day_of(budget.timezone, now)
+        left = budget.credits_per_day - today - row.reserved
+        found.append(
+            Used(budget.credits_per_day, today, Purse("the campaign's credits of the day", left, ends))
         )
-        found.append(Used(budget.credits_per_day, spent, purse))
     return found
 
 

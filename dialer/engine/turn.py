@@ -1,5 +1,6 @@
 """Whose turn it is among the campaigns of an agent."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -38,6 +39,20 @@ class Order:
         """The least is next; at a tie of the lanes, the speed lane."""
         pacing = lane.campaign.pacing
         return self._lanes.due(pacing.lane), pacing.lane != "speed", self._campaigns.due(lane.id), lane.id
+
+    def ahead(self, lanes: Sequence[Lane], steps: int) -> Counter[UUID]:
+        """How often it is whose turn in the next steps, if each has as many to call as its quota allows."""
+        next_, found, left = Order(), Counter[UUID](), list(lanes)
+        next_._lanes, next_._campaigns = self._lanes.copy(), self._campaigns.copy()
+        for _ in range(steps):
+            if not left:
+                break
+            lane = left[0] if len(left) == 1 else min(left, key=next_.of)
+            next_.served(lane)
+            found[lane.id] += 1
+            if found[lane.id] >= lane.quota:
+                left.remove(lane)
+        return found
 
     def served(self, lane: Lane) -> None:
         pacing = lane.campaign.pacing

@@ -175,7 +175,7 @@ async def _steering(conn: Connection, row: CampaignRow, line: Line | None, now: 
             )
         )
         cost = purse.price(campaign, active)
-        purses = [used.purse for used in await purse.own(conn, campaign, active, now)]
+        purses = [used.purse for used in (await purse.own(conn, [(campaign, active)], now))[active.id]]
         purses += await purse.shared(conn, row.agent, line.ceilings, now)
         said += [_budget(each, cost) for each in purses]
         most = line.max_live_calls

@@ -58,6 +58,7 @@ with active as (
 select c.id, c.version, coalesce(s.spent, 0) as spent, coalesce(s.successes, 0) as successes, s.price,
        c.held, c.held_until, c.warned_at, coalesce(h.live, 0) as live, coalesce(h.lines, 0) as lines,
        coalesce(h.reserved, 0) as reserved, b.next_at, n.due_at as next_due,
+       exists (select 1 from contacts k where k.campaign_id = c.id and k.state = 'waiting' and k.due_at <= :now) as due,
        (select coalesce(sum(own), 0)::bigint from held) as agent_live
 from active c
 left join held h on h.campaign_id = c.id

@@ -26,11 +26,17 @@ from unnest(:campaigns::uuid[], :agents::text[], :credits::numeric[]) as s(campa
 group by campaign_id, agent order by campaign_id, agent
 on conflict (campaign_id, agent, at) do update set spent = spend_quarters.spent + excluded.spent;
 
--- name: spent_since(campaign_id, agent, since)$
--- What a campaign, or an agent, or all have spent since the beginning of a quarter of an hour.
+-- name: spent_since(agent, since)$
+-- What an agent, or all have spent since the beginning of a quarter of an hour.
 select coalesce(sum(spent), 0) from spend_quarters
-where (:campaign_id::uuid is null or campaign_id = :campaign_id) and (:agent::text is null or agent = :agent)
-  and at >= :since;
+where (:agent::text is null or agent = :agent) and at >= :since;
+
+-- name: spent_by_each(campaigns, sinces)
+-- What each campaign has spent since the beginning of a quarter of an hour.
+select q.campaign_id, coalesce(sum(s.spent), 0) as spent
+from unnest(:campaigns::uuid[], :sinces::timestamptz[]) as q(campaign_id, since)
+left join spend_quarters s on s.campaign_id = q.campaign_id and s.at >= q.since
+group by q.campaign_id;
 
 -- name: reserved_now(agent)$
 -- What is set aside for live attempts of an agent, or of all.

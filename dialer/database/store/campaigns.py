@@ -48,6 +48,8 @@ class Active:
     warned_at: datetime | None
     next_at: datetime
     """When its bucket grants the next call."""
+    due: bool
+    """Somebody is due."""
     next_due: datetime | None
     """The first due time that is still to come."""
     lines: int
@@ -151,6 +153,7 @@ async def survey(conn: Connection, agent: str, now: datetime) -> list[Active]:
             held_until=row["held_until"],
             warned_at=row["warned_at"],
             next_at=row["next_at"],
+            due=row["due"],
             next_due=row["next_due"],
             lines=row["lines"],
             agent_live=row["agent_live"],

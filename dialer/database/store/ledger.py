@@ -1,7 +1,7 @@
 """The ledger: append-only credit entries, and the sums that show them."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -98,12 +98,16 @@ def quarter(instant: datetime) -> datetime:
     return instant.replace(minute=instant.minute - instant.minute % 15, second=0, microsecond=0)
 
 
-async def spent_since(
-    conn: Connection, since: datetime, *, campaign_id: UUID | None = None, agent: str | None = None
-) -> Decimal:
-    """What a campaign, an agent, or all have spent since the beginning of a day, in credits."""
-    found: Decimal = await queries.spent_since(conn, campaign_id=campaign_id, agent=agent, since=since)
+async def spent_since(conn: Connection, since: datetime, *, agent: str | None = None) -> Decimal:
+    """What an agent, or all have spent since the beginning of a day, in credits."""
+    found: Decimal = await queries.spent_since(conn, agent=agent, since=since)
     return found
+
+
+async def spent_by_each(conn: Connection, since: Mapping[UUID, datetime]) -> dict[UUID, Decimal]:
+    """What each campaign has spent since the beginning of its day, in credits."""
+    rows = queries.spent_by_each(conn, campaigns=list(since), sinces=list(since.values()))
+    return {row["campaign_id"]: row["spent"] async for row in rows}
 
 
 async def reserved_now(conn: Connection, agent: str | None = None) -> Decimal:
