@@ -35,7 +35,7 @@ LOOK: Final = 50
 """Contacts of a campaign that are looked at for one free slot: those outside their window shall not come one by one."""
 
 LANES: Final = 50
-"""Campaigns of one passage: the others' turn comes in the next."""
+"""Campaigns of either lane in one passage: the others' turn comes in the next."""
 
 TOKEN_KEY: Final = "dialer_attempt"  # noqa: S105  # a key's name
 """Where our token stands in the request's metadata, in case the provider gives it back."""
@@ -148,7 +148,10 @@ class Opening:
         """
         wanting = [lane for lane in self._lanes.values() if lane.quota]
         order.begin(wanting)
-        turns = sorted(wanting, key=order.of)[:LANES]
+        kinds = [
+            [lane for lane in wanting if lane.campaign.pacing.lane == kind] for kind in ("speed", "normal")
+        ]
+        turns = [lane for kind in kinds for lane in sorted(kind, key=order.of)[:LANES]]
         wanted = order.ahead(turns, max(2 * self._most, LOOK))
         least = -(-LOOK // max(1, len(turns)))
         quotas = [(lane.id, max(wanted[lane.id], least)) for lane in turns]

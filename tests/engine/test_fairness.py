@@ -67,6 +67,19 @@ async def test_a_huge_campaign_does_not_starve_a_small_one_whose_people_come_one
     assert max(waits) <= 2 * SECOND, waits
 
 
+async def test_of_many_campaigns_each_has_its_turn_and_the_speed_lane_is_next_all_the_same(engine, tools):
+    line = replace(tools.SALES, calls_per_second=Decimal(40), max_live_calls=None)
+    for number in range(120):
+        await enrol(engine, await engine.campaign(f"c{number}"), 4, 200 + number)
+    urgent = await engine.campaign("urgent", pacing={"lane": "speed"})
+    calls = await play(engine, tools, 6, line)
+    assert calls.total() >= 220
+    assert set(calls.values()) <= {1, 2, 3}
+    assert len(calls) == 120
+    await enrol(engine, urgent, 1, 500)
+    assert "urgent" in [each.campaign.name for each in (await engine.open(line)).passed[:2]]
+
+
 async def test_the_speed_lane_is_next_and_takes_no_more_than_every_second_call(engine, tools):
     speed = await engine.campaign("speed", pacing={"lane": "speed"})
     for name, prefix in (("one", 415), ("two", 212), ("three", 303)):
