@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock", "requirements-bench.lock")
 PIN = re.compile(
     r"^(?P<name>[a-z0-9-]+)==(?P<version>[0-9][0-9a-z.]*)( ; [^\\\n]+)? "
     r"(\\\n    --hash=sha256:[0-9a-f]{64} ?)+\n",
@@ -22,6 +22,10 @@ def pins(lock: str) -> dict[str, str]:
 
 def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def extras(of: dict[str, Any], *names: str) -> list[str]:
+    return [each for name in names for each in of["project"]["optional-dependencies"][name]]
 
 
 def meets(version: str, requirement: str) -> bool:
@@ -59,10 +63,11 @@ def test_a_lock_tells_no_address_and_no_path(lock: str) -> None:
         ("requirements-build.lock", lambda p: p["build-system"]["requires"]),
         (
             "requirements-dev.lock",
-            lambda p: (
-                p["project"]["dependencies"]
-                + [each for group in p["project"]["optional-dependencies"].values() for each in group]
-            ),
+            lambda p: p["project"]["dependencies"] + extras(p, "otel", "sentry", "dev"),
+        ),
+        (
+            "requirements-bench.lock",
+            lambda p: p["project"]["dependencies"] + extras(p, *p["project"]["optional-dependencies"]),
         ),
     ],
 )
@@ -85,9 +90,9 @@ def test_a_version_outside_its_bounds_would_be_seen() -> None:
 
 
 def test_the_locks_agree_with_one_another() -> None:
-    dev = pins("requirements-dev.lock")
-    for lock in LOCKS[:2]:
-        assert pins(lock).items() <= dev.items(), f"{lock} and requirements-dev.lock differ; run make lock"
+    *parts, dev, bench = LOCKS
+    for lock, whole in [*((part, dev) for part in parts), (dev, bench)]:
+        assert pins(lock).items() <= pins(whole).items(), f"{lock} and {whole} differ; run make lock"
 
 
 def test_an_editable_install_finds_its_builder_in_the_build_lock() -> None:
