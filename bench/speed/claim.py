@@ -1,12 +1,12 @@
 """The claim of 200 at different sizes of the table, before and after churn: it must stay flat."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
 import asyncpg
+from speed.compare import Told
 from speed.house import House
 
 from dialer.database.pool import create_pool
@@ -26,7 +26,7 @@ update contacts set reason = reason where id in (select id from contacts where s
 
 
 async def claims(
-    place: House, sizes: list[int], churn: int, said: Callable[[str, dict[str, Any]], None], rounds: int = 40
+    place: House, sizes: list[int], churn: int, said: Told, rounds: int = 40
 ) -> list[dict[str, Any]]:
     """Milliseconds of a claim of 200, all facts of their numbers with it, at each size of the table."""
     await place.empty()

@@ -5,9 +5,10 @@ from statistics import median
 from typing import Any
 
 Run = Callable[[], Awaitable[dict[str, Any]]]
+Told = Callable[[str, dict[str, Any]], None]
 
 
-async def compare(a: Run, b: Run, rounds: int, told: Callable[[str, dict[str, Any]], None]) -> dict[str, Any]:
+async def compare(a: Run, b: Run, rounds: int, told: Told) -> dict[str, Any]:
     """``rounds`` pairs; ``ratio`` is how much more CPU b takes than a, with the least and the most of all pairs."""
     first: list[dict[str, Any]] = []
     second: list[dict[str, Any]] = []

@@ -9,21 +9,19 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-from speed.compare import compare
-from speed.house import House, cpu, daemon, free_port, responder
+from speed.compare import Told, compare
+from speed.house import House, cpu, daemon, free_port, listening, responder
 
 PEERS = ("plain", "pgqueuer", "procrastinate", "arq", "taskiq", "dramatiq")
 ON_REDIS = ("arq", "taskiq", "dramatiq")
 TOGETHER = (20, 100, 300)
-
-Told = Callable[[str, dict[str, Any]], None]
 
 
 async def first(place: House, calls: int, rounds: int, told: Told) -> dict[str, Any]:
@@ -80,7 +78,10 @@ async def ours(place: House, calls: int) -> dict[str, Any]:
 async def peer(place: House, name: str, calls: int, together: int) -> dict[str, Any]:
     """The same many calls by a peer; its imports do not count."""
     await place.execute("drop schema public cascade; create schema public")
-    async with redis(place) if name in ON_REDIS else nothing() as (url, pid), responder(place, -1) as seen:
+    async with (
+        redis(place) if name in ON_REDIS else nullcontext(("", 0)) as (url, pid),
+        responder(place, -1) as seen,
+    ):
         environment = {
             **os.environ,
             "PEER_DSN": place.dsn,
@@ -120,12 +121,6 @@ def _figures(calls: int, seconds: float, spent: float) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def nothing() -> AsyncIterator[tuple[str, int]]:
-    """No Redis is needed."""
-    yield "", 0
-
-
-@asynccontextmanager
 async def redis(place: House) -> AsyncIterator[tuple[str, int]]:
     """A Redis of its own that keeps what it acknowledges, as Postgres does: its address and its pid."""
     port, folder = free_port(), place.folder / "redis"
@@ -135,14 +130,7 @@ async def redis(place: House) -> AsyncIterator[tuple[str, int]]:
         "--appendfsync", "always", stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                    writer.close()
-                    break
-                except OSError:
-                    await asyncio.sleep(0.05)
+        await listening(port)
         yield f"redis://127.0.0.1:{port}/0", process.pid
     finally:
         process.kill()

@@ -32,6 +32,19 @@ def free_port() -> int:
         return port
 
 
+async def listening(port: int) -> None:
+    """Return when somebody takes connections there."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
+
+
 def agent_names(agents: int) -> list[str]:
     """The names of so many agents."""
     return ["sales", *(f"sales{number}" for number in range(1, agents))]
@@ -217,14 +230,7 @@ async def daemon(place: House, cores: Sequence[int] = ()) -> AsyncIterator[psuti
     if cores:
         one.cpu_affinity(list(cores))
     try:
-        async with asyncio.timeout(60):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", place.webhook)
-                    writer.close()
-                    break
-                except OSError:
-                    await asyncio.sleep(0.05)
+        await listening(place.webhook)
         await asyncio.sleep(1)
         yield one
     finally:

@@ -1,11 +1,11 @@
 """How the cost of a call's whole life grows with campaigns, agents, contacts and daemons, one of them at a time."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
+from speed.compare import Told
 from speed.house import House, agent_names, cpu, daemon, responder
 
 GROW = {
@@ -44,7 +44,7 @@ from generate_series(0, $1::int - 1) i, (select id from campaigns where name = '
 """
 
 
-async def scaling(place: House, calls: int, told: Callable[[str, dict[str, Any]], None]) -> dict[str, Any]:
+async def scaling(place: House, calls: int, told: Told) -> dict[str, Any]:
     """A row for each size."""
     found: dict[str, Any] = {}
     for name, sizes in GROW.items():

@@ -47,26 +47,25 @@ async def own(
     conn: Connection, active: Sequence[tuple[Campaign, campaigns.Active]], now: datetime
 ) -> dict[UUID, list[Used]]:
     """What is left under the ceilings of each campaign, in all and of its day."""
-    since = {
-        row.id: day_of(campaign.budget.timezone, now)[0]
+    days = {
+        row.id: day_of(campaign.budget.timezone, now)
         for campaign, row in active
         if campaign.budget.credits_per_day is not None
     }
+    since = {id_: begins for id_, (begins, _) in days.items()}
     today = await ledger.spent_by_each(conn, since) if since else {}
-    return {row.id: _used(campaign, row, today.get(row.id), now) for campaign, row in active}
-
-
-def _used(campaign: Campaign, row: campaigns.Active, today: Decimal | None, now: datetime) -> list[Used]:
-    budget, found = campaign.budget, []
-    if budget.credits is not None:
-        left = budget.credits - row.spent - row.reserved
-        found.append(Used(budget.credits, row.spent, Purse("the campaign's credits", left)))
-    if budget.credits_per_day is not None and today is not None:
-        _, ends = day_of(budget.timezone, now)
-        left = budget.credits_per_day - today - row.reserved
-        found.append(
-            Used(budget.credits_per_day, today, Purse("the campaign's credits of the day", left, ends))
-        )
+    found: dict[UUID, list[Used]] = {}
+    for campaign, row in active:
+        budget, used = campaign.budget, []
+        if budget.credits is not None:
+            left = budget.credits - row.spent - row.reserved
+            used.append(Used(budget.credits, row.spent, Purse("the campaign's credits", left)))
+        if budget.credits_per_day is not None:
+            spent, (_, ends) = today[row.id], days[row.id]
+            left = budget.credits_per_day - spent - row.reserved
+            purse = Purse("the campaign's credits of the day", left, ends)
+            used.append(Used(budget.credits_per_day, spent, purse))
+        found[row.id] = used
     return found
 
 

@@ -44,14 +44,15 @@ class Order:
         """How often it is whose turn in the next steps, if each has as many to call as its quota allows."""
         next_, found, left = Order(), Counter[UUID](), list(lanes)
         next_._lanes, next_._campaigns = self._lanes.copy(), self._campaigns.copy()
-        for _ in range(steps):
-            if not left:
-                break
-            lane = left[0] if len(left) == 1 else min(left, key=next_.of)
+        while len(left) > 1 and steps:
+            steps -= 1
+            lane = min(left, key=next_.of)
             next_.served(lane)
             found[lane.id] += 1
             if found[lane.id] >= lane.quota:
                 left.remove(lane)
+        if len(left) == 1:
+            found[left[0].id] += min(steps, left[0].quota - found[left[0].id])
         return found
 
     def served(self, lane: Lane) -> None:

@@ -235,15 +235,14 @@ async def test_five_thousand_idle_sockets_make_no_real_report_slow(opening, engi
         assert flood.stdin is not None
         assert flood.stdout is not None
         took, opened = [], asyncio.create_task(flood.stdout.readline())
-        while not opened.done() or len(took) < 100:
+        while not opened.done() or len(took) < 400:  # of a hundred the 99th percentile is the worst
             raw = tools.body(None, call_id=f"conv_{len(took)}")
             began = time.monotonic()
             assert (await door.post(raw, sign(raw)))[0] == 200
             took.append(time.monotonic() - began)
             assert door.wall.count() <= CONNECTIONS
         assert opened.result() == b"open\n"
-        assert sorted(took)[int(len(took) * 0.9)] < 1.0, "nine of ten"
-        assert max(took) < 5.0, "what a sender waits at the least"
+        assert sorted(took)[int(len(took) * 0.99)] < 1.0, "the 99th percentile"
         flood.stdin.close()
         assert await asyncio.wait_for(flood.wait(), DEADLINE) == 0
 
