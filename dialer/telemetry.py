@@ -7,6 +7,7 @@ the machine goes through the mask of the log: no phone number is in it, no varia
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,9 @@ from dialer.log import masked
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.trace import Span, Tracer
+
+_tracer: "Tracer | None" = None
 
 
 class Wanted(Protocol):
@@ -43,6 +47,34 @@ def telling(wanted: Wanted) -> Iterator[None]:
     finally:
         for end in reversed(ends):
             end()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that is under way, and its span where traces are kept."""
+
+    span: "Span | None"
+
+    def answered(self, status: int | None) -> None:
+        """The HTTP status that was read, if any."""
+        if self.span is not None and status is not None:
+            self.span.set_attribute("http.response.status_code", status)
+
+
+@contextmanager
+def request(method: str, url: str) -> Iterator[Request]:
+    """The span of a request that no instrumented library makes, named as theirs are."""
+    if _tracer is None:
+        yield _UNTOLD
+        return
+    from opentelemetry.trace import SpanKind  # noqa: PLC0415  # an extra
+
+    attributes = {"http.request.method": method, "url.full": url}
+    with _tracer.start_as_current_span(method, kind=SpanKind.CLIENT, attributes=attributes) as span:
+        yield Request(span)
+
+
+_UNTOLD = Request(None)
 
 
 def _errors(dsn: str) -> Callable[[], None]:
@@ -107,7 +139,12 @@ def _traces(endpoint: str) -> Callable[[], None]:
     for part in parts:
         part.instrument(tracer_provider=provider, url_filter=bare)
 
+    global _tracer  # noqa: PLW0603  # as OpenTelemetry's own provider: one of the process
+    _tracer = trace.get_tracer("dialer", tracer_provider=provider)
+
     def end() -> None:
+        global _tracer  # noqa: PLW0603
+        _tracer = None
         for part in parts:
             part.uninstrument()
         provider.shutdown()

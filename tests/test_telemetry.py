@@ -13,6 +13,8 @@ import structlog
 from aiohttp import web
 from pydantic import SecretStr
 
+from dialer.calldock.client import Client
+from dialer.calldock.messages import CallRequest
 from dialer.domain.errors import ConfigError
 from dialer.log import configure
 from dialer.settings import Telemetry
@@ -68,17 +70,21 @@ async def test_requests_and_queries_are_told_without_numbers_or_bodies(sink: Sin
     async with aiohttp.ClientSession() as session:
         await session.post(f"{url}/v1/make-call?phone={NUMBER.replace('+', '%2B')}", json={"phone": NUMBER})
         await session.post(f"{url}/v1/{NUMBER}")
+    async with Client(f"{url}/base") as client:
+        await client.make_call(CallRequest(NUMBER), agent_id="agent_1", api_key="key")
     conn = await asyncpg.connect(database)
     await conn.fetchval("select $1::text", NUMBER)
     await conn.close()
     await asyncio.to_thread(end, stack)
     told = await sink.heard("/v1/traces")
     assert b"/v1/make-call" in told
+    assert b"/base/v1/make-call" in told
     assert b"select $1::text" in told
     assert NUMBER[1:].encode() not in told
     before = len(sink.bodies["/v1/traces"])
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession() as session, Client(url) as client:
         await session.get(f"{url}/elsewhere")
+        await client.make_call(CallRequest(NUMBER), agent_id="agent_1", api_key="key")
     assert len(sink.bodies["/v1/traces"]) == before, "nothing is told once it has ended"
 
 

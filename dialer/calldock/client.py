@@ -2,35 +2,31 @@
 
 Whatever goes wrong before the request is handed to a ready connection is ``NotSent``; whatever goes wrong
 after is ``Unconfirmed``, unless a status line was read: then the status decides. Nothing is redirected,
-repeated or logged.
+repeated or logged; no proxy is asked and no cookie kept.
 """
 
 import asyncio
 import ssl
 import zlib
-from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-from aiohttp.connector import Connection
-from aiohttp.tracing import Trace as Tracing
 from yarl import URL
 
+from dialer import telemetry
 from dialer.calldock.classify import classify
+from dialer.calldock.connection import LONGEST_BODY, Reply
+from dialer.calldock.connections import Connections
 from dialer.calldock.messages import Answer, CallRequest, NotSent, PlaceResult, Unconfirmed
 from dialer.domain.errors import ConfigError
-
-LONGEST_BODY = 64 * 1024
-"""Bytes of an answer that are read, counted after decompression."""
 
 
 @dataclass(slots=True)
 class Trace:
     """What became of one request, readable after a cancellation too.
 
-    ``sent``: a connection was ready for this request, so that a byte of it may have left. ``status``: the
+    ``sent``: the request was handed to a connection, so that a byte of it may have left. ``status``: the
     HTTP status that was read.
     """
 
@@ -39,10 +35,10 @@ class Trace:
 
 
 class Client:
-    """Calldock's API over one pool of connections; use it as ``async with Client(url) as client``.
+    """Calldock's API over kept connections; use it as ``async with Client(url) as client``.
 
     ``timeout`` bounds one call from first to last byte, ``connect_timeout`` the wait for a connection (a
-    free place in the pool, DNS, TCP, TLS); both in seconds. ``tls`` replaces the system's trust. Raises
+    free one of ``connections``, DNS, TCP, TLS); both in seconds. ``tls`` replaces the system's trust. Raises
     ConfigError for an address that is not plain ``http(s)://host[:port][/path]``.
     """
 
@@ -59,35 +55,36 @@ class Client:
         self._url = _endpoint(base_url)
         self._timeout = timeout
         self._connect_timeout = connect_timeout
-        self._connections = connections
+        self._most = connections
         # Shorter than a usual server's idle limit, so that a request seldom meets a closing connection.
         self._keepalive = keepalive
         self._tls = tls
-        self._session: aiohttp.ClientSession | None = None
+        self._head = (
+            f"POST {self._url.raw_path} HTTP/1.1\r\n"
+            f"Host: {self._url.host_port_subcomponent}\r\n"
+            "Content-Type: application/json\r\n"
+            "Accept: application/json\r\n"
+            "Accept-Encoding: identity\r\n"
+            "User-Agent: dialer\r\n"
+        )
+        self._connections: Connections | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=_MarkingConnector(
-                limit=self._connections,
-                keepalive_timeout=self._keepalive,
-                ttl_dns_cache=30,
-                ssl=self._tls if self._tls is not None else True,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            raise_for_status=False,
-            request_class=_GuardedRequest,
-            auto_decompress=False,
-            read_bufsize=LONGEST_BODY,
-        )
+        tls = None
+        if self._url.scheme == "https":
+            tls = self._tls or ssl.create_default_context()
+        host, port = self._url.host, self._url.port
+        assert host is not None
+        assert port is not None
+        self._connections = Connections(host, port, tls, most=self._most, keepalive=self._keepalive)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
 
     async def make_call(
         self,
@@ -105,128 +102,75 @@ class Client:
         ``NotSent``. Raises ConfigError for a key or agent id that no header can carry, and TypeError or
         ValueError for metadata that is not JSON; in both cases nothing was sent.
         """
-        if self._session is None:
+        if self._connections is None:
             raise RuntimeError("the client is not open")
         loop = asyncio.get_running_loop()
         began = loop.time()
         trace = Trace() if trace is None else trace
-        headers = {
-            "X-API-Key": _header("api_key", api_key),
-            "X-Agent-ID": _header("agent_id", agent_id),
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-        }
         body = request.body()
-        left = self._connect_timeout if deadline is None else min(self._connect_timeout, deadline - began)
-        if left <= 0:
-            return Answer(_late(), None, 0.0)
-        current = _current.set(_Guard(trace, deadline))
-        try:
-            result = await self._exchange(self._session, headers, body, left, trace)
-        finally:
-            _current.reset(current)
+        message = (
+            f"{self._head}X-API-Key: {_header('api_key', api_key)}\r\n"
+            f"X-Agent-ID: {_header('agent_id', agent_id)}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode("ascii") + body
+        with telemetry.request("POST", str(self._url)) as span:
+            result = await self._exchange(self._connections, message, began, deadline, trace)
+            span.answered(trace.status)
         if isinstance(result, NotSent) and deadline is not None and loop.time() >= deadline:
             result = NotSent(result.reason, late=True)
         return Answer(result, trace.status, loop.time() - began)
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, headers: dict[str, str], body: bytes, left: float, trace: Trace
+        self, connections: Connections, message: bytes, began: float, deadline: float | None, trace: Trace
     ) -> PlaceResult:
+        loop = asyncio.get_running_loop()
+        until = began + self._connect_timeout
+        if deadline is not None:
+            until = min(until, deadline)
+        if until <= loop.time():
+            return _late()
         try:
-            async with session.post(
-                self._url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=self._timeout, connect=left, ceil_threshold=3600),
-            ) as response:
-                trace.status = response.status
-                content, truncated = await _read(response)
-                return classify(response.status, response.headers, content, truncated=truncated)
-        except _Refused as refusal:
-            # Raised before the first byte was handed to the connection, which was then closed.
-            trace.sent = False
-            return refusal.result
-        except Exception as error:
-            if trace.sent:
-                return Unconfirmed(_name(error))
-            if isinstance(error, aiohttp.ClientError | OSError | TimeoutError):
-                return NotSent(_name(error))
-            raise
+            async with asyncio.timeout_at(until):
+                line = await connections.take()
+        except (OSError, TimeoutError) as error:
+            return NotSent(_name(error))
+        reply = Reply()
+        try:
+            if deadline is not None and loop.time() >= deadline:
+                return _late()
+            if not line.free:
+                return NotSent("the connection was closed")
+            trace.sent = True
+            over = line.send(message, reply)
+            async with asyncio.timeout_at(began + self._timeout):
+                await over
+        except TimeoutError:
+            reply.broken = "TimeoutError"
+        finally:
+            trace.status = reply.status
+            connections.give(line)
+        return _read(reply)
 
 
-async def _read(response: aiohttp.ClientResponse) -> tuple[bytes, bool]:
-    """At most ``LONGEST_BODY`` bytes, and whether there was, or should have been, more."""
-    content = bytearray()
-    try:
-        while chunk := await response.content.read(LONGEST_BODY + 1 - len(content)):
-            content += chunk
-            if len(content) > LONGEST_BODY:
-                break
-        else:
-            return _inflated(bytes(content), response.headers.get("Content-Encoding", ""))
-    except Exception:  # noqa: S110 - the status was read, and it says more than the reason why the body broke off
-        pass
-    response.close()
-    return _inflated(bytes(content[:LONGEST_BODY]), response.headers.get("Content-Encoding", ""))[0], True
+def _read(reply: Reply) -> PlaceResult:
+    if reply.status is None:
+        return Unconfirmed(reply.broken)
+    content, whole = bytes(reply.content[:LONGEST_BODY]), reply.whole
+    if coding := reply.headers.get("content-encoding"):
+        content, inflated = _inflated(content, coding)
+        whole = whole and inflated
+    return classify(reply.status, reply.headers, content, truncated=not whole)
 
 
-def _inflated(content: bytes, encoding: str) -> tuple[bytes, bool]:
-    # We ask for no compression. Where it comes all the same it is undone here, within the cap: aiohttp reports a
-    # body that it cannot inflate as an answer without a status, whenever both arrive in one segment.
-    if encoding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
-        return content, False
+def _inflated(content: bytes, coding: str) -> tuple[bytes, bool]:
+    """Undone within the cap, and whether it was all. We ask for no compression, and it may come all the same."""
+    if coding.strip().lower() not in ("gzip", "x-gzip", "deflate"):
+        return content, True
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
     try:
-        return inflater.decompress(content, LONGEST_BODY), not inflater.eof
+        return inflater.decompress(content, LONGEST_BODY), inflater.eof
     except zlib.error:
-        return b"", True
-
-
-@dataclass(frozen=True, slots=True)
-class _Guard:
-    trace: Trace
-    deadline: float | None
-
-
-class _Refused(Exception):
-    def __init__(self, result: NotSent) -> None:
-        super().__init__(result.reason)
-        self.result = result
-
-
-_current: ContextVar[_Guard] = ContextVar("calldock_guard")
-
-
-class _MarkingConnector(aiohttp.TCPConnector):
-    """From when a connection is had, the request counts as sent.
-
-    Marked here and again in ``send``: if a later aiohttp no longer called one of them, the other still would. aiohttp's
-    own tracing tells the same, for a twelfth of what a request costs.
-    """
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Tracing], timeout: aiohttp.ClientTimeout
-    ) -> Connection:
-        connection = await super().connect(req, traces, timeout)
-        _current.get().trace.sent = True
-        return connection
-
-
-class _GuardedRequest(aiohttp.ClientRequest):
-    """The last look before the first byte."""
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        guard = _current.get()
-        if guard.deadline is not None and asyncio.get_running_loop().time() >= guard.deadline:
-            raise _Refused(_late())
-        # A server that answers twice leaves the second answer in an idle connection, and it would be read
-        # as the answer to this request: another person's callId.
-        if conn.protocol is None or conn.protocol.should_close:
-            raise _Refused(NotSent("the connection held an answer that nobody asked for"))
-        guard.trace.sent = True
-        return await super().send(conn)
+        return b"", False
 
 
 def _late() -> NotSent:
@@ -235,8 +179,7 @@ def _late() -> NotSent:
 
 def _name(error: Exception) -> str:
     """What broke, without addresses, headers or keys: the type, and the system's own words for an errno."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    words = cause.strerror if isinstance(cause, OSError) and cause.strerror else ""
+    words = error.strerror if isinstance(error, OSError) and error.strerror else ""
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 

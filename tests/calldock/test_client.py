@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from dialer.calldock.client import LONGEST_BODY, Client, Trace
+from dialer.calldock.client import Client, Trace
+from dialer.calldock.connection import LONGEST_BODY, Line
 from dialer.calldock.messages import (
     Answer,
     CallRequest,
@@ -50,10 +51,10 @@ async def one(url: str, timeout: float = 5.0, **more) -> Answer:
         return await call(client)
 
 
-def kept(client: Client):
-    """The protocol of the one idle connection: only there can be seen what has arrived on it."""
-    [[(protocol, _)]] = client._session.connector._conns.values()
-    return protocol
+def kept(client: Client) -> Line:
+    """The one idle connection: only there can be seen what has arrived on it."""
+    [line] = client._connections._idle
+    return line
 
 
 async def until(condition) -> None:
@@ -118,7 +119,7 @@ async def test_one_request_goes_out_as_documented(serve, sample):
         (b"HTTP/1.1 524 A Timeout Occurred\r\n\r\n", Unconfirmed, 524),
         (b"", Unconfirmed, None),
         (b"\x00\x01\x02\xff" * 50 + b"\r\n\r\n", Unconfirmed, None),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", Unconfirmed, None),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n", PlacedUnidentified, 200),
         (b"SSH-2.0-OpenSSH_9.2\r\n", Unconfirmed, None),
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000 + b"\r\n\r\n" + OK, Unconfirmed, None),
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n" + OK, Unconfirmed, None),
@@ -202,7 +203,7 @@ async def test_a_connection_closed_while_idle_is_not_used_again(serve):
     server = await serve(script)
     async with Client(server.url) as client:
         assert isinstance((await call(client)).result, Placed)
-        await until(lambda: not kept(client).is_connected())
+        await until(lambda: not kept(client).free)
         assert isinstance((await call(client)).result, Placed)
     assert len(server.requests) == 2
 
@@ -218,16 +219,64 @@ async def test_a_second_answer_to_one_request_is_never_read_as_the_answer_to_the
         await line.server.hang()
 
     server = await serve(script)
-    trace = Trace()
     async with Client(server.url) as client:
         assert (await call(client)).result == Placed("call_1")
         twice.set()
-        await until(lambda: kept(client).should_close)
-        answer = await call(client, trace=trace)
-        assert isinstance(answer.result, NotSent)
-        assert not trace.sent
+        await until(lambda: not kept(client).free)
         assert (await call(client)).result == Placed("call_1")
     assert len(server.requests) == 2
+    assert server.connections == 2
+
+
+async def test_two_answers_in_one_segment_are_one_answer_and_the_end_of_the_connection(serve):
+    async def script(line):
+        await line.request()
+        await line.send(http(OK) + http(OK.replace(b"call_1", b"call_wrong")))
+        await line.server.hang()
+
+    server = await serve(script)
+    async with Client(server.url) as client:
+        assert (await call(client)).result == Placed("call_1")
+        assert (await call(client)).result == Placed("call_1")
+    assert server.connections == 2
+
+
+async def test_the_next_address_of_a_name_is_tried_when_the_first_is_dead(serve, monkeypatch):
+    async def script(line):
+        await line.request()
+        await line.send(http(OK))
+
+    server = await serve(script)
+    port = int(server.url.rpartition(":")[2])
+    with socket.socket() as dead:
+        dead.bind(("127.0.0.1", 0))
+        both = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, at))
+            for host, at in (("127.0.0.1", dead.getsockname()[1]), ("127.0.0.1", port))
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+        assert (await one("http://calldock.test")).result == Placed("call_1")
+
+
+@pytest.mark.parametrize("age", [0.05, 30])
+async def test_a_connection_is_kept_for_so_long_and_then_closed(serve, age):
+    ended = asyncio.Event()
+
+    async def script(line):
+        await line.request()
+        await line.send(http(OK))
+        assert await line.reader.read() == b""
+        ended.set()
+
+    server = await serve(script)
+    async with Client(server.url, keepalive=age) as client:
+        await call(client)
+        if age < 1:
+            async with asyncio.timeout(5):
+                await ended.wait()
+        else:
+            assert kept(client).free
+    await asyncio.wait_for(ended.wait(), 5)
 
 
 async def test_a_hundred_megabytes_are_not_read(serve):
