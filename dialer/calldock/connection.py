@@ -6,7 +6,7 @@ from the moment ``send`` hands it to the transport, and not before.
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, cast
 
 import httptools
 
@@ -65,8 +65,7 @@ class Line(asyncio.Protocol):
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         self._connected.add(self)
 
     def data_received(self, data: bytes) -> None:

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from socket import SO_LINGER, SOL_SOCKET
 from ssl import SSLContext
+from typing import Any
 
 import pytest
+import uvloop
 
 
 class Line:
@@ -88,3 +90,10 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[RawServer]]]:
 def sample() -> Callable[[str], bytes]:
     """A sample of the documentation, byte for byte."""
     return lambda name: (Path(__file__).parent / "samples" / name).read_bytes()
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable[[], Any]]:
+    """The client under both loops: production's, and asyncio's own. Their transports end in different ways."""
+    if item.path.name == "test_client.py":
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}

@@ -250,11 +250,15 @@ async def test_the_next_address_of_a_name_is_tried_when_the_first_is_dead(serve,
     port = int(server.url.rpartition(":")[2])
     with socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
-        both = [
+        addresses = [
             (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, at))
             for host, at in (("127.0.0.1", dead.getsockname()[1]), ("127.0.0.1", port))
         ]
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
+
+        async def both(*_, **__):
+            return addresses
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
         assert (await one("http://calldock.test")).result == Placed("call_1")
 
 
