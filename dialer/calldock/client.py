@@ -132,7 +132,11 @@ class Client:
         try:
             async with asyncio.timeout_at(until):
                 line = await connections.take()
-        except (OSError, TimeoutError) as error:
+        except (
+            OSError,
+            TimeoutError,
+            RuntimeError,
+        ) as error:  # a RuntimeError: uvloop's, of a socket that ended
             return NotSent(_name(error))
         reply = Reply()
         try:

@@ -11,6 +11,7 @@ import uvloop
 
 from dialer import shipped
 from dialer.cli.session import ConfigOption, JsonOption, fail, run, stderr
+from dialer.daemon import garbage
 from dialer.daemon.database import database
 from dialer.daemon.run import Daemon
 from dialer.database import migrations
@@ -45,6 +46,7 @@ def run_daemon(
 
     try:
         with telling(settings.telemetry):
+            garbage.settle()
             uvloop.run(serve())
     except DialerError as error:
         fail(str(error))

@@ -255,10 +255,13 @@ async def test_the_next_address_of_a_name_is_tried_when_the_first_is_dead(serve,
             for host, at in (("127.0.0.1", dead.getsockname()[1]), ("127.0.0.1", port))
         ]
 
-        async def both(*_, **__):
-            return addresses
+        loop = asyncio.get_running_loop()
+        resolve = loop.getaddrinfo
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+        async def both(host, *more, **named):
+            return addresses if host == "calldock.test" else await resolve(host, *more, **named)
+
+        monkeypatch.setattr(loop, "getaddrinfo", both)
         assert (await one("http://calldock.test")).result == Placed("call_1")
 
 
