@@ -1,6 +1,7 @@
 """Group commit: what comes while one transaction runs is written by the next one, together.
 
-No timer: an idle queue writes at once, a busy one writes in batches as large as its load makes them.
+An idle queue writes at once, a busy one in batches as large as its load makes them; where nobody waits for the write,
+it may linger for more.
 """
 
 import asyncio
@@ -16,7 +17,8 @@ class Batch(Generic[T, R]):
     """A queue in front of ``write``, which takes up to ``most`` items and returns a result for each, in order.
 
     ``put`` returns its item's result after the write returned, or raises what the write raised. An error that is not
-    of ``passing`` is an item's own: then each is written by itself.
+    of ``passing`` is an item's own: then each is written by itself. ``linger``: seconds that a batch
+    which is not full waits for more.
     """
 
     def __init__(
@@ -25,10 +27,12 @@ class Batch(Generic[T, R]):
         *,
         most: int = 500,
         passing: tuple[type[Exception], ...] = (),
+        linger: float = 0.0,
     ) -> None:
         self._write = write
         self._passing = passing
         self._most = most
+        self._linger = linger
         self._queue: deque[tuple[T, asyncio.Future[R]]] = deque()
         self._some = asyncio.Event()
         self._closing = False
@@ -50,6 +54,8 @@ class Batch(Generic[T, R]):
                 self._some.clear()
                 await self._some.wait()
                 continue
+            if self._linger and len(self._queue) < self._most and not self._closing:
+                await asyncio.sleep(self._linger)
             await self._flush([self._queue.popleft() for _ in range(min(len(self._queue), self._most))])
 
     async def _flush(self, taken: list[tuple[T, asyncio.Future[R]]]) -> None:

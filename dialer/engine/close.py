@@ -17,13 +17,12 @@ import structlog
 from dialer import crash
 from dialer.calldock.report import Report
 from dialer.database.queries import Connection
-from dialer.database.store import attempts, contacts, reports, suppressions
+from dialer.database.store import attempts, contacts, suppressions
 from dialer.database.store.attempts import Candidate, Closing
 from dialer.database.store.suppressions import Why
 from dialer.domain.attempt import AttemptState
 from dialer.domain.cadence import Past, asked_for
 from dialer.domain.disposition import Disposition, field, judge, passes
-from dialer.domain.screening import NUMBER_LIVE
 from dialer.domain.window import Whereabouts
 from dialer.engine import suppress
 from dialer.engine.definitions import Definitions
@@ -130,8 +129,7 @@ class Closer:
         if opted_out:
             await opt_out(conn, opted_out, now)
         phones = [item.attempt.phone for item in applied]
-        await reports.hasten(conn, phones, now)  # of two that fitted, one may be left
-        woken = await contacts.wake_number(conn, phones, NUMBER_LIVE, now)
+        woken = await contacts.numbers_changed(conn, phones, freed=phones, now=now)
         return woken | {item.attempt.agent for item in applied}
 
     async def heed(self, conn: Connection, heard: Iterable[Report], now: datetime) -> None:

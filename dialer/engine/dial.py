@@ -150,13 +150,22 @@ class Dialler:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _rest(self, passage: Passage) -> datetime | None:
-        """Until just before the passage's next instant, which it returns; None: woken, or ``LOOK_AGAIN`` is over."""
+        """Until just before the passage's next instant, which it returns; None: woken, or ``LOOK_AGAIN`` is over.
+
+        Each report of a busy agent wakes it: heard at once, they would make twenty small passages of a large one.
+        """
         latest = self._clock.now() + LOOK_AGAIN
         until = latest if passage.again_at is None else min(passage.again_at, latest)
         while (left := (until - LEAD - self._clock.now()).total_seconds()) > 0:
             if await self._wake.wait(self._caller.line.name, left):
+                if passage.no_sooner is not None:
+                    await self._hold(min(until, passage.no_sooner))
                 return None
         return until
+
+    async def _hold(self, until: datetime) -> None:
+        while not self._stopping and (left := (until - self._clock.now()).total_seconds()) > 0:
+            await self._wake.wait(self._caller.line.name, left)
 
     async def _send(self, passed: Passed, caller: Caller) -> None:
         loop = asyncio.get_running_loop()

@@ -69,7 +69,7 @@ class Gate:
             bucket = Bucket.per_second(rate, locked.next_at)
             tokens = min(bucket.tokens(now, now + AHEAD), most, 1 if strained.count else most)
             if not tokens:
-                return Passage([], bucket.next_at - AHEAD / 2)
+                return Passage([], bucket.next_at - AHEAD / 2, bucket.next_at - AHEAD / 2)
             opening = Opening(conn, line, now, deadline, bucket, tokens)
             await opening.count()
             await opening.survey(self._definitions, only)
@@ -81,7 +81,7 @@ class Gate:
                 again = now + strain.probe(locked.reason)
                 await agents.probe(conn, line.name, again)
                 return Passage(list(begun), again)
-            return Passage(list(begun), opening.again_at())
+            return Passage(list(begun), opening.again_at(), bucket.next_at - AHEAD / 2)
 
         try:
             return await transact(self._pool, work)

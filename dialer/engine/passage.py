@@ -57,10 +57,14 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Those that passed, and when to try again at the latest; None: when woken."""
+    """Those that passed, and when to try again at the latest; None: when woken.
+
+    ``no_sooner``: until then all tokens that are near are taken, so that an earlier try would bring no call forward.
+    """
 
     passed: list[Passed]
     again_at: datetime | None
+    no_sooner: datetime | None = None
 
 
 class InDoubtError(Exception):

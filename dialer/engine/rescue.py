@@ -23,7 +23,6 @@ from dialer.domain.campaign import Campaign
 from dialer.domain.clock import Clock
 from dialer.domain.contact import ContactState
 from dialer.domain.disposition import Disposition
-from dialer.domain.screening import NUMBER_LIVE
 from dialer.domain.window import Whereabouts
 from dialer.engine.definitions import Definitions
 from dialer.engine.ending import ended, tried
@@ -200,6 +199,6 @@ class Rescuer:
             ]
             await follow(conn, definitions, ends, now)
             phones = [item.phone for item, (_, release) in zip(overdue, judged, strict=True) if release]
-            woken |= await contacts.wake_number(conn, phones, NUMBER_LIVE, now)
+            woken |= await contacts.numbers_changed(conn, phones, freed=phones, now=now)
         log.info("rescued", attempts=len(moved))
         return len(overdue), woken

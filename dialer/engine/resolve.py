@@ -24,7 +24,6 @@ from dialer.domain.cadence import Past
 from dialer.domain.contact import ContactState
 from dialer.domain.disposition import Disposition
 from dialer.domain.errors import ConfigError
-from dialer.domain.screening import NUMBER_LIVE
 from dialer.domain.window import Whereabouts
 from dialer.engine import steer
 from dialer.engine.apply import POST_CALL, transfers
@@ -217,7 +216,6 @@ async def _not_called(
         call_id=row["provider_call_id"],
     )
     await attempts.settle(conn, [settlement], actor=actor, now=now)
-    await reports.hasten(conn, [overdue.phone], now)
     release = Release(
         contact_id=overdue.contact_id,
         number=overdue.number,
@@ -243,7 +241,7 @@ async def _wait(conn: Connection, overdue: Overdue, said: str, actor: str, now: 
 
 async def _let_go(conn: Connection, overdue: Overdue, release: Release, actor: str, now: datetime) -> None:
     await contacts.release(conn, [release], actor=actor, now=now)
-    await contacts.wake_number(conn, [overdue.phone], NUMBER_LIVE, now)
+    await contacts.numbers_changed(conn, [overdue.phone], freed=[overdue.phone], now=now)
     await steer.notify(conn, "contact")
 
 

@@ -109,11 +109,16 @@ update contacts c set attempts = c.attempts + s.times
 from (select id, count(*) as times from unnest(:contacts::uuid[]) as u(id) group by id) s
 where c.id = s.id;
 
--- name: wake_number(phones, reason, now)
--- A number is free again: contacts that waited for it are due as they were. Returns whose turn it may be.
-with woken as (
+-- name: numbers_changed(changed, freed, reason, now)
+-- Attempts of these numbers changed: what lies unmatched is tried again at once, but for one that is being tried now.
+-- Where a number is free again, contacts that waited for it are due as they were. Returns whose turn it may be.
+with hastened as (
+  update reports set replay_at = :now
+  where id in (select id from reports where state = 'unmatched' and phone = any(:changed::text[])
+               order by id for update skip locked)
+), woken as (
   update contacts set due_at = greatest(asked_at, :now), reason = ''
-  where phone = any(:phones::text[]) and state = 'waiting' and reason = :reason
+  where phone = any(:freed::text[]) and state = 'waiting' and reason = :reason
   returning campaign_id
 )
 select distinct p.agent from woken w join campaigns p on p.id = w.campaign_id;

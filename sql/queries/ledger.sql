@@ -3,26 +3,24 @@
 --   apply    one 'report' entry for each report: on its campaign, or in suspense (campaign_id null)
 --   replay   a pair of 'transfer' entries: out of suspense, into the campaign
 
--- name: book(ids, campaigns, reports, attempts, kinds, credits, actor, reason, now)!
--- Write entries.
-insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor, reason)
-select id, campaign_id, report_id, attempt_id, kind, credits, :now, :actor, :reason
-from unnest(:ids::uuid[], :campaigns::uuid[], :reports::uuid[], :attempts::uuid[], :kinds::text[],
-            :credits::numeric[])
-     as e(id, campaign_id, report_id, attempt_id, kind, credits);
-
--- name: add_spend(campaigns, credits)!
--- Add what was booked to the sums, in one order of campaigns.
-insert into spend (campaign_id, spent)
-select campaign_id, credits from unnest(:campaigns::uuid[], :credits::numeric[]) as s(campaign_id, credits)
-order by campaign_id
-on conflict (campaign_id) do update set spent = spend.spent + excluded.spent;
-
--- name: add_quarters(campaigns, agents, credits, at)!
--- The same by quarters of an hour, for budgets of a day.
+-- name: book(ids, campaigns, agents, reports, attempts, kinds, credits, actor, reason, now, at)!
+-- Write entries, and add them to the sums: of a campaign, and by quarters of an hour for budgets of a day. In one order
+-- of campaigns.
+with entries as materialized (
+  select * from unnest(:ids::uuid[], :campaigns::uuid[], :agents::text[], :reports::uuid[], :attempts::uuid[],
+                       :kinds::text[], :credits::numeric[])
+    as e(id, campaign_id, agent, report_id, attempt_id, kind, credits)
+), written as (
+  insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor, reason)
+  select id, campaign_id, report_id, attempt_id, kind, credits, :now, :actor, :reason from entries
+), summed as (
+  insert into spend (campaign_id, spent)
+  select campaign_id, sum(credits) from entries where campaign_id is not null
+  group by campaign_id order by campaign_id
+  on conflict (campaign_id) do update set spent = spend.spent + excluded.spent
+)
 insert into spend_quarters (campaign_id, agent, at, spent)
-select campaign_id, agent, :at, sum(credits)
-from unnest(:campaigns::uuid[], :agents::text[], :credits::numeric[]) as s(campaign_id, agent, credits)
+select campaign_id, agent, :at, sum(credits) from entries where campaign_id is not null
 group by campaign_id, agent order by campaign_id, agent
 on conflict (campaign_id, agent, at) do update set spent = spend_quarters.spent + excluded.spent;
 

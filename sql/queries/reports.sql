@@ -36,12 +36,6 @@ where state = 'unmatched' and (replay_at <= :now or id = any(:ids::uuid[]))
 order by id limit :most
 for update skip locked;
 
--- name: hasten_replays(phones, now)!
--- Attempts of these numbers changed: what lies unmatched is tried again at once. One that is being tried now is left.
-update reports set replay_at = :now
-where id in (select id from reports where state = 'unmatched' and phone = any(:phones::text[])
-             order by id for update skip locked);
-
 -- name: match_reports(ids, attempts, rules, reasons)!
 -- Unmatched reports found their attempts.
 update reports r set state = 'applied', attempt_id = m.attempt_id, rule = m.rule, reason = m.reason, replay_at = null

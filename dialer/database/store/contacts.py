@@ -13,7 +13,7 @@ from dialer.database.store import suppressions
 from dialer.domain.contact import AWAITS_START, Contact, ContactState
 from dialer.domain.correlation import DISPUTED, EARLIEST, LATEST
 from dialer.domain.disposition import Disposition
-from dialer.domain.screening import Facts
+from dialer.domain.screening import NUMBER_LIVE, Facts
 
 queries = load("contacts")
 
@@ -255,9 +255,14 @@ async def count_attempts(conn: Connection, spared: Sequence[UUID]) -> None:
     await queries.count_attempts(conn, contacts=spared)
 
 
-async def wake_number(conn: Connection, phones: Sequence[str], reason: str, now: datetime) -> set[str]:
-    """Numbers are free again: contacts deferred for ``reason`` are due as they were; the agents that call them."""
-    rows = queries.wake_number(conn, phones=phones, reason=reason, now=now)
+async def numbers_changed(
+    conn: Connection, changed: Sequence[str], *, freed: Sequence[str], now: datetime
+) -> set[str]:
+    """Attempts of numbers changed: their unmatched reports are tried again at once.
+
+    Contacts that waited for one of those that are ``freed`` are due as they were; the agents that call them.
+    """
+    rows = queries.numbers_changed(conn, changed=changed, freed=freed, reason=NUMBER_LIVE, now=now)
     return {row["agent"] async for row in rows}
 
 

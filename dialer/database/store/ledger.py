@@ -1,6 +1,5 @@
 """The ledger: append-only credit entries, and the sums that show them."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -69,6 +68,7 @@ async def book(conn: Connection, entries: Sequence[Entry], *, actor: str, reason
         conn,
         ids=[new_id(now) for _ in entries],
         campaigns=[e.campaign_id for e in entries],
+        agents=[e.agent for e in entries],
         reports=[e.report_id for e in entries],
         attempts=[e.attempt_id for e in entries],
         kinds=[e.kind for e in entries],
@@ -76,21 +76,8 @@ async def book(conn: Connection, entries: Sequence[Entry], *, actor: str, reason
         actor=actor,
         reason=reason,
         now=now,
+        at=quarter(now),
     )
-    sums: dict[UUID, Decimal] = defaultdict(Decimal)
-    for entry in entries:
-        if entry.campaign_id is not None:
-            sums[entry.campaign_id] += entry.credits
-    if sums:
-        await queries.add_spend(conn, campaigns=list(sums), credits=list(sums.values()))
-        own = [entry for entry in entries if entry.campaign_id is not None]
-        await queries.add_quarters(
-            conn,
-            campaigns=[entry.campaign_id for entry in own],
-            agents=[entry.agent for entry in own],
-            credits=[entry.credits for entry in own],
-            at=quarter(now),
-        )
 
 
 def quarter(instant: datetime) -> datetime:

@@ -144,11 +144,6 @@ async def to_replay(conn: Connection, *, ids: Sequence[UUID], now: datetime, mos
     ]
 
 
-async def hasten(conn: Connection, phones: Sequence[str], now: datetime) -> None:
-    """Attempts of these numbers changed: their unmatched reports are due for a replay at once."""
-    await queries.hasten_replays(conn, phones=phones, now=now)
-
-
 async def match(conn: Connection, matched: Sequence[tuple[UUID, UUID, str, str]]) -> None:
     """Unmatched reports found their attempts: (report, attempt, rule, what is odd about it)."""
     await queries.match_reports(
