@@ -736,6 +736,8 @@ CREATE INDEX attempts_live ON public.attempts USING btree (agent, campaign_id) I
 
 CREATE INDEX attempts_to_resolve ON public.attempts USING btree (resolve_at) WHERE (state = ANY (ARRAY['dialing'::text, 'placed'::text, 'unknown'::text]));
 
+CREATE INDEX attempts_to_review ON public.attempts USING btree (id) WHERE (((state = 'unknown'::text) AND (resolve_at IS NULL)) OR ((state = 'placed'::text) AND (cause = 'placed_unidentified'::text)) OR ((state = 'unreported'::text) AND (cause = ANY (ARRAY['unconfirmed'::text, 'lost'::text])) AND (disposition = 'no_report'::text)));
+
 CREATE INDEX call_changes_by_campaign ON public.call_changes USING btree (campaign_id);
 
 CREATE UNIQUE INDEX call_tallies_once ON public.call_tallies USING btree (campaign_id, day, hour, number, state, disposition) NULLS NOT DISTINCT;
@@ -798,7 +800,11 @@ CREATE INDEX outbox_in_order ON public.outbox USING btree (contact_id, target, i
 
 CREATE UNIQUE INDEX outbox_once ON public.outbox USING btree (attempt_id, rule, disposition);
 
+CREATE INDEX reports_of_agent ON public.reports USING btree (agent, id);
+
 CREATE UNIQUE INDEX reports_once ON public.reports USING btree (agent, type, key) WHERE (state <> 'revision'::text);
+
+CREATE INDEX reports_to_look_at ON public.reports USING btree (id) WHERE ((state <> 'applied'::text) OR (reason <> ''::text));
 
 CREATE INDEX reports_to_replay ON public.reports USING btree (replay_at) WHERE (state = 'unmatched'::text);
 

@@ -27,6 +27,22 @@ where c.id between ('00000000-0000-7000-8000-' || lpad(to_hex($1::bigint), 12, '
                and ('00000000-0000-7000-8000-' || lpad(to_hex($2::bigint), 12, '0'))::uuid
 """
 
+REPORTS = """
+insert into reports (id, agent, type, key, call_id, phone, credits, body, sha256, form, received_at, state, attempt_id, rule)
+select a.report_id, a.agent, 'post_call', a.report_id::text, a.report_id::text, a.phone, a.credits, '{}', '', 'canonical',
+       now(), 'applied', a.id, 'token'
+from attempts a join contacts c on c.id = a.contact_id
+where c.id between ('00000000-0000-7000-8000-' || lpad(to_hex($1::bigint), 12, '0'))::uuid
+               and ('00000000-0000-7000-8000-' || lpad(to_hex($2::bigint), 12, '0'))::uuid
+"""
+LEDGER = """
+insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor)
+select gen_random_uuid(), a.campaign_id, a.report_id, a.id, 'report', a.credits, now(), 'webhook'
+from attempts a join contacts c on c.id = a.contact_id
+where c.id between ('00000000-0000-7000-8000-' || lpad(to_hex($1::bigint), 12, '0'))::uuid
+               and ('00000000-0000-7000-8000-' || lpad(to_hex($2::bigint), 12, '0'))::uuid
+"""
+
 
 async def pages(place: House, attempts: int, rounds: int = 15) -> dict[str, Any]:
     """Milliseconds of the overview and of a campaign's page; seconds from a start to ready, and after kill -9."""
@@ -38,7 +54,8 @@ async def pages(place: House, attempts: int, rounds: int = 15) -> dict[str, Any]
     for first in range(0, attempts, 250_000):
         last = min(first + 250_000, attempts) - 1
         await conn.execute(CONTACTS, campaign, first, last)
-        await conn.execute(ATTEMPTS, first, last)
+        for rows in (ATTEMPTS, REPORTS, LEDGER):
+            await conn.execute(rows, first, last)
     await conn.execute("vacuum analyze")
     await conn.close()
     link = json.loads(await place.dialer("console", "link", "--json"))["url"]
@@ -53,6 +70,8 @@ async def pages(place: House, attempts: int, rounds: int = 15) -> dict[str, Any]
                 ("overview", "/"),
                 ("campaign", "/campaigns/promo"),
                 ("contacts", "/contacts"),
+                ("inbox", "/inbox"),
+                ("agents", "/agents"),
             ):
                 took = []
                 for _ in range(rounds):

@@ -257,5 +257,7 @@ from (
 group by disposition;
 
 -- name: attempt_counts()
--- Attempts by state, for metrics and the daemon's own words.
-select state, count(*) as attempts from attempts group by state;
+-- Attempts by state: those that are live, and the tallies of those that are closed.
+select state, count(*) as attempts from attempts where state in ('dialing', 'placed', 'unknown') group by state
+union all
+select state, sum(calls)::bigint from call_counts group by state;

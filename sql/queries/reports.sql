@@ -83,15 +83,19 @@ select id, agent, type, key, call_id, phone, started_at, credits, body, form, re
        replay_at, replays
 from reports where id = :id;
 
--- name: agents_ids()
--- What the matched reports of each agent tell: by rule, how many, how many had two ids to compare, and in how many they
--- were equal.
-select r.agent, r.rule, count(*) as reports,
+-- name: agents_ids(looked)
+-- What the matched among the latest reports of each agent tell: by rule, how many, how many had two ids to compare, and
+-- in how many they were equal.
+select g.name as agent, r.rule, count(*) as reports,
        count(*) filter (where r.call_id is not null and a.provider_call_id is not null) as compared,
        count(*) filter (where r.call_id = a.provider_call_id) as equal
-from reports r join attempts a on a.id = r.attempt_id
+from agents g
+cross join lateral (
+  select call_id, rule, attempt_id, state from reports where agent = g.name order by id desc limit :looked
+) r
+join attempts a on a.id = r.attempt_id
 where r.state = 'applied'
-group by r.agent, r.rule order by r.agent, r.rule;
+group by g.name, r.rule order by g.name, r.rule;
 
 -- name: last_forms()
 -- The form of the signature of each agent's latest report.
@@ -106,8 +110,10 @@ from (select agent, rule, body, state, reason from reports order by id desc limi
 where agent = any(:agents::text[]) and state = 'applied' and reason = '';
 
 -- name: report_counts()
--- Reports by state.
-select state, count(*) as reports from reports group by state;
+-- Reports by state. Each that is applied has closed one attempt, and those are tallied.
+select state, count(*) as reports from reports where state <> 'applied' group by state
+union all
+select 'applied', coalesce(sum(calls), 0)::bigint from call_counts where state = 'reported';
 
 -- name: reports_of_contact(contact)
 -- What the reports of a contact's calls said.

@@ -210,10 +210,10 @@ async def get(conn: Connection, report_id: UUID) -> dict[str, Any] | None:
     return dict(row) if row else None
 
 
-async def ids_told(conn: Connection) -> dict[str, dict[str, Ids]]:
-    """By agent and rule, what the matched reports tell of the two ids of a call. Reads every report: not for a loop."""
+async def ids_told(conn: Connection, looked: int = 1000) -> dict[str, dict[str, Ids]]:
+    """By agent and rule, what the matched among its latest ``looked`` reports tell of the two ids of a call."""
     told: dict[str, dict[str, Ids]] = {}
-    async for row in queries.agents_ids(conn):
+    async for row in queries.agents_ids(conn, looked=looked):
         told.setdefault(row["agent"], {})[row["rule"]] = Ids(row["reports"], row["compared"], row["equal"])
     return told
 
