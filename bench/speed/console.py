@@ -28,9 +28,10 @@ where c.id between ('00000000-0000-7000-8000-' || lpad(to_hex($1::bigint), 12, '
 """
 
 REPORTS = """
-insert into reports (id, agent, type, key, call_id, phone, credits, body, sha256, form, received_at, state, attempt_id, rule)
-select a.report_id, a.agent, 'post_call', a.report_id::text, a.report_id::text, a.phone, a.credits, '{}', '', 'canonical',
-       now(), 'applied', a.id, 'token'
+insert into reports (id, agent, type, key, call_id, phone, credits, body, sha256, form, received_at, state,
+                     attempt_id, rule)
+select a.report_id, a.agent, 'post_call', a.report_id::text, a.report_id::text, a.phone, a.credits, '{}', '',
+       'canonical', now(), 'applied', a.id, 'token'
 from attempts a join contacts c on c.id = a.contact_id
 where c.id between ('00000000-0000-7000-8000-' || lpad(to_hex($1::bigint), 12, '0'))::uuid
                and ('00000000-0000-7000-8000-' || lpad(to_hex($2::bigint), 12, '0'))::uuid
