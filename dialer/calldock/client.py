@@ -130,8 +130,7 @@ class Client:
         if until <= loop.time():
             return _late()
         try:
-            async with asyncio.timeout_at(until):
-                line = await connections.take()
+            line = await connections.take(until)
         except (
             OSError,
             TimeoutError,
@@ -145,11 +144,7 @@ class Client:
             if not line.free:
                 return NotSent("the connection was closed")
             trace.sent = True
-            over = line.send(message, reply)
-            async with asyncio.timeout_at(began + self._timeout):
-                await over
-        except TimeoutError:
-            reply.broken = "TimeoutError"
+            await line.send(message, reply, began + self._timeout)
         finally:
             trace.status = reply.status
             connections.give(line)

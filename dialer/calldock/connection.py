@@ -40,6 +40,7 @@ class Line(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._reply: Reply | None = None
         self._over: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._keeps = True
         self._head = 0
         self.idle_since = 0.0
@@ -49,12 +50,17 @@ class Line(asyncio.Protocol):
         """Whether another request may be sent: the answer before it was whole, and nothing else came."""
         return self._keeps and self._reply is None and self._transport is not None
 
-    def send(self, request: bytes, reply: Reply) -> asyncio.Future[None]:
-        """Hand the whole request to the transport; the future ends with the answer, however far it came."""
+    def send(self, request: bytes, reply: Reply, until: float) -> asyncio.Future[None]:
+        """Hand the whole request to the transport; the future ends with the answer, however far it came.
+
+        ``until`` is a moment of ``loop.time()`` after which nothing more is waited for.
+        """
         assert self.free
         assert self._transport is not None
+        loop = asyncio.get_running_loop()
         self._reply, self._head = reply, 0
-        self._over = asyncio.get_running_loop().create_future()
+        self._over = loop.create_future()
+        self._timer = loop.call_at(until, self._end, "TimeoutError")
         self._transport.write(request)
         return self._over
 
@@ -132,7 +138,9 @@ class Line(asyncio.Protocol):
         if (reply := self._reply) is None or (over := self._over) is None:
             return
         reply.broken = broken
-        self._reply = self._over = None
+        if self._timer is not None:
+            self._timer.cancel()
+        self._reply = self._over = self._timer = None
         if not over.done():
             over.set_result(None)
         if not keeps or (self._transport is not None and self._transport.get_write_buffer_size() > 0):

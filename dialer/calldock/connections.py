@@ -27,19 +27,25 @@ class Connections:
         self._open: set[Line] = set()
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def take(self) -> Line:
-        """A line that is free, the one used last first. Raises OSError when none can be had.
+    async def take(self, until: float) -> Line:
+        """A line that is free, the one used last first. Whoever has taken one gives it back, whatever became of it.
 
-        Whoever has taken one gives it back, whatever became of it.
+        Raises OSError when none can be had, TimeoutError when none is had before ``until`` (``loop.time()``).
         """
-        await self._places.acquire()
+        # A limit on what is there at once would cost a tenth of a request.
+        if not self._places.locked():
+            await self._places.acquire()
+        else:
+            async with asyncio.timeout_at(until):
+                await self._places.acquire()
         try:
             while self._idle:
                 line = self._idle.pop()
                 if line.free and not self._old(line):
                     return line
                 line.close()
-            return await self._connect()
+            async with asyncio.timeout_at(until):
+                return await self._connect()
         except BaseException:
             self._places.release()
             raise

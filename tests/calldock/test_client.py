@@ -66,6 +66,7 @@ async def until(condition) -> None:
 async def test_one_request_goes_out_as_documented(serve, sample):
     async def script(line):
         await line.request()
+        await asyncio.sleep(0.01)
         await line.send(http(sample("make_call_answer.json")))
 
     server = await serve(script)
