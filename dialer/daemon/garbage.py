@@ -3,7 +3,7 @@
 import gc
 from typing import Final
 
-YOUNG: Final = 20_000
+YOUNG: Final = 50_000
 """New objects between two looks at the young ones. At Python's 700 a whole life of a call costs a tenth more CPU."""
 
 

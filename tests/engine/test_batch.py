@@ -127,3 +127,25 @@ async def test_close_ends_an_idle_run(writer):
     async with asyncio.timeout(DEADLINE):
         await task
     assert writer.batches == []
+
+
+async def test_a_batch_that_is_not_full_lingers_for_more_and_a_full_one_does_not(writer):
+    writer.go.set()
+    patient = Batch(writer, most=4, linger=0.05)
+    task = asyncio.create_task(patient.run())
+    first = asyncio.create_task(patient.put(1))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the loop has seen it
+    assert await asyncio.gather(first, patient.put(2)) == [2, 4]
+    assert writer.batches == [[1, 2]]
+    patient.close()
+    await task
+
+    full = Batch(writer, most=2, linger=10 * DEADLINE)
+    puts = [asyncio.create_task(full.put(n)) for n in (3, 4)]
+    await asyncio.sleep(0)
+    task = asyncio.create_task(full.run())
+    async with asyncio.timeout(DEADLINE):
+        assert await asyncio.gather(*puts) == [6, 8]
+        full.close()
+        await task

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from dialer.calldock.messages import NotSent, Placed, Rejected, Unconfirmed
-from dialer.database.store import reporting
+from dialer.database.store import attempts, reporting, reports
 from dialer.engine import resolve, steer
 from dialer.engine.resolve import As, Person
 
@@ -88,3 +88,16 @@ async def test_whoever_deletes_by_hand_is_counted_too(engine, tools):
     await tools.tallied(engine.pool)
     await engine.pool.execute("truncate contacts, attempts cascade")
     await tools.tallied(engine.pool)
+
+
+async def test_states_are_told_as_counting_all_rows_would_tell_them(engine, tools):
+    await life(engine, tools)
+    await engine.report(tools.body(call="y", phone="+12125550101", credits=0.5))
+    async with engine.pool.acquire() as conn:
+        for table, told in (
+            ("attempts", await attempts.counts(conn)),
+            ("reports", await reports.counts(conn)),
+        ):
+            rows = await conn.fetch(f"select state, count(*) as n from {table} group by state")
+            assert {state: n for state, n in told.items() if n} == {row["state"]: row["n"] for row in rows}
+            assert len(rows) > 1
