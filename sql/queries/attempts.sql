@@ -133,10 +133,11 @@ from attempts a
 join campaigns p on p.id = a.campaign_id
 join contacts c on c.id = a.contact_id
 where ((a.state = 'unknown' and a.resolve_at is null)
-       or ((a.state = 'placed' and a.cause = 'placed_unidentified'
-            or a.state = 'unreported' and a.cause in ('unconfirmed', 'lost') and a.disposition = 'no_report')
-           and not exists (select 1 from history h where h.contact_id = a.contact_id and h.attempt_id = a.id
-                             and h.reason like 'review: %')))
+       or (a.state = 'placed' and a.cause = 'placed_unidentified')
+       or (a.state = 'unreported' and a.cause in ('unconfirmed', 'lost') and a.disposition = 'no_report'))
+  and (a.state = 'unknown'
+       or not exists (select 1 from history h where h.contact_id = a.contact_id and h.attempt_id = a.id
+                        and h.reason like 'review: %'))
   and (:after::uuid is null or a.id > :after::uuid)
 order by a.id limit :most;
 
