@@ -68,6 +68,7 @@ class Settler:
         *,
         jitter: random.Random | None = None,
         most: int = 500,
+        linger: float = LINGER,
     ) -> None:
         self._pool = pool
         self._clock = clock
@@ -76,7 +77,7 @@ class Settler:
         self._key_marks = key_marks
         self._jitter = jitter or random.Random()  # noqa: S311  # spreads waits, guards nothing
         self._rejected: Counter[UUID] = Counter()
-        self.batch: Batch[Outcome, AttemptState] = Batch(self._write, most=most, linger=LINGER)
+        self.batch: Batch[Outcome, AttemptState] = Batch(self._write, most=most, linger=linger)
         self.answers: Counter[tuple[str, str]] = Counter()
         """How often each agent was answered in each way since this process began."""
 

@@ -92,7 +92,9 @@ class Engine:
         self.throttle = Throttle()
         self.daemon = new_id(clock.now())
         self.gate = Gate(pool, clock, self.definitions, self.daemon)
-        self.settler = Settler(pool, clock, self.wake, self.throttle, dict.fromkeys(AGENTS, "mark"))
+        self.settler = Settler(
+            pool, clock, self.wake, self.throttle, dict.fromkeys(AGENTS, "mark"), linger=0.0
+        )
         self.applier = Applier(
             pool, clock, self.definitions, self.wake, {name: (secret,) for name, secret in SECRETS.items()}
         )

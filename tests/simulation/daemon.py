@@ -102,6 +102,7 @@ class Daemon:
             Throttle(),
             dict.fromkeys(LINES, "mark"),
             jitter=random.Random(dice.random()),
+            linger=0.0,
         )
         secrets = {name: (line.token_secret,) for name, line in LINES.items()}
         self.applier = Applier(database, clock, definitions, wake, secrets)
