@@ -17,7 +17,7 @@ from typing import Any
 
 import asyncpg
 from speed.compare import Told, compare
-from speed.house import House, cpu, daemon, free_port, listening, responder
+from speed.house import House, cpu, daemon, free_port, listening, responder, until
 
 PEERS = ("plain", "pgqueuer", "procrastinate", "arq", "taskiq", "dramatiq")
 ON_REDIS = ("arq", "taskiq", "dramatiq")
@@ -65,10 +65,7 @@ async def ours(place: House, calls: int) -> dict[str, Any]:
         conn = await asyncpg.connect(place.dsn)
         before, began = cpu(process.pid, place.postmaster), time.perf_counter()
         await place.dialer("campaign", "start", "promo")
-        query = "select count(*) from attempts where state = 'placed'"
-        async with asyncio.timeout(600):
-            while await conn.fetchval(query) < calls:
-                await asyncio.sleep(0.2)
+        await until(conn, "select count(*) from attempts where state = 'placed'", calls)
         seconds, spent = time.perf_counter() - began, cpu(process.pid, place.postmaster) - before
         await conn.close()
     assert (seen["calls"], seen["doubles"]) == (calls, 0), seen

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,13 @@ class House:
                     f"+1212{5_000_000 + n % 4_900_000:07},Person {n},person{n}@example.com,plan-{n % 7}\n"
                 )
         await self.dialer("contacts", "import", str(file), "--campaign", campaign)
+
+
+async def until(conn: asyncpg.Connection, query: str, least: Decimal | int) -> None:
+    """Wait until a query tells so much."""
+    async with asyncio.timeout(600):
+        while (await conn.fetchval(query) or 0) < least:
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager

@@ -1,12 +1,12 @@
 """The whole life of a call: claim, make-call, report, close, spend; CPU, rate, transactions and WAL a call."""
 
-import asyncio
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
-from speed.house import House, cpu, daemon, responder
+from speed.house import House, cpu, daemon, responder, until
 
 FIGURES = """
 select pg_snapshot_xmax(pg_current_snapshot())::text::bigint as writes, pg_current_wal_lsn() - '0/0'::pg_lsn as wal
@@ -40,10 +40,7 @@ async def life(
         own = cpu(process.pid)
         began = time.perf_counter()
         await place.dialer("campaign", "start", "promo")
-        query = "select spent from spend"
-        async with asyncio.timeout(600):
-            while (await conn.fetchval(query) or 0) < (calls * 527 - 1) / 1000:
-                await asyncio.sleep(0.1)
+        await until(conn, "select spent from spend", calls * Decimal("0.527"))
         seconds = time.perf_counter() - began
         spent, daemon_spent = cpu(process.pid, place.postmaster) - before, cpu(process.pid) - own
         after = await conn.fetchrow(FIGURES)

@@ -1,12 +1,12 @@
 """How the cost of a call's whole life grows with campaigns, agents, contacts and daemons, one of them at a time."""
 
-import asyncio
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from typing import Any
 
 import asyncpg
 from speed.compare import Told
-from speed.house import House, agent_names, cpu, daemon, responder
+from speed.house import House, agent_names, cpu, daemon, responder, until
 
 GROW = {
     "campaigns": (1, 10, 100, 1000),
@@ -96,9 +96,7 @@ async def _life(
         pids = [place.postmaster, *(process.pid for process in processes)]
         before = cpu(*pids)
         await conn.execute(START)
-        async with asyncio.timeout(600):
-            while (await conn.fetchval("select sum(spent) from spend") or 0) < (calls * 527 - 1) / 1000:
-                await asyncio.sleep(0.2)
+        await until(conn, "select sum(spent) from spend", calls * Decimal("0.527"))
         spent = cpu(*pids) - before
         rss = max(process.memory_info().rss for process in processes)
     await conn.close()

@@ -4,7 +4,7 @@ Each has been given so much, over its weight; who has been given least is next. 
 where the least of the others stands: nobody saves up turns, and nobody waits for more than the turns that are ahead.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
@@ -16,8 +16,8 @@ STEP = 4
 class Turns(Generic[T]):
     """What each has been given. Kept in memory by each gate: where every gate is fair, all together are."""
 
-    def __init__(self) -> None:
-        self._given: dict[T, float] = {}
+    def __init__(self, given: Mapping[T, float] | None = None) -> None:
+        self._given: dict[T, float] = dict(given or {})
 
     def begin(self, present: Iterable[T]) -> None:
         """These want something now."""
@@ -28,9 +28,7 @@ class Turns(Generic[T]):
 
     def copy(self) -> "Turns[T]":
         """To look ahead in."""
-        other: Turns[T] = Turns()
-        other._given = dict(self._given)
-        return other
+        return Turns(self._given)
 
     def due(self, one: T) -> float:
         """The less, the sooner."""

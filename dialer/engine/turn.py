@@ -27,9 +27,9 @@ class Lane:
 class Order:
     """Whose turn it is at an agent: first between the lanes, then between the campaigns."""
 
-    def __init__(self) -> None:
-        self._lanes: Turns[str] = Turns()
-        self._campaigns: Turns[UUID] = Turns()
+    def __init__(self, lanes: Turns[str] | None = None, campaigns: Turns[UUID] | None = None) -> None:
+        self._lanes: Turns[str] = lanes or Turns()
+        self._campaigns: Turns[UUID] = campaigns or Turns()
 
     def begin(self, present: Sequence[Lane]) -> None:
         self._lanes.begin(lane.campaign.pacing.lane for lane in present)
@@ -42,8 +42,8 @@ class Order:
 
     def ahead(self, lanes: Sequence[Lane], steps: int) -> Counter[UUID]:
         """How often it is whose turn in the next steps, if each has as many to call as its quota allows."""
-        next_, found, left = Order(), Counter[UUID](), list(lanes)
-        next_._lanes, next_._campaigns = self._lanes.copy(), self._campaigns.copy()
+        next_ = Order(self._lanes.copy(), self._campaigns.copy())
+        found, left = Counter[UUID](), list(lanes)
         while len(left) > 1 and steps:
             steps -= 1
             lane = min(left, key=next_.of)
