@@ -130,7 +130,7 @@ class Client:
         if until <= loop.time():
             return _late()
         try:
-            line = await connections.take(until)
+            connection = await connections.take(until)
         except (
             OSError,
             TimeoutError,
@@ -141,13 +141,13 @@ class Client:
         try:
             if deadline is not None and loop.time() >= deadline:
                 return _late()
-            if not line.free:
+            if not connection.free:
                 return NotSent("the connection was closed")
             trace.sent = True
-            await line.send(message, reply, began + self._timeout)
+            await connection.send(message, reply, began + self._timeout)
         finally:
             trace.status = reply.status
-            connections.give(line)
+            connections.give(connection)
         return _read(reply)
 
 

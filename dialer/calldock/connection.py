@@ -31,10 +31,10 @@ class Reply:
     broken: str = ""
 
 
-class Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """A request at a time, and none after something came unasked. It is in ``connected`` while it is connected."""
 
-    def __init__(self, connected: "set[Line]") -> None:
+    def __init__(self, connected: "set[Connection]") -> None:
         self._connected = connected
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from dialer.calldock.client import Client, Trace
-from dialer.calldock.connection import LONGEST_BODY, Line
+from dialer.calldock.connection import LONGEST_BODY, Connection
 from dialer.calldock.messages import (
     Answer,
     CallRequest,
@@ -51,7 +51,7 @@ async def one(url: str, timeout: float = 5.0, **more) -> Answer:
         return await call(client)
 
 
-def kept(client: Client) -> Line:
+def kept(client: Client) -> Connection:
     """The one idle connection: only there can be seen what has arrived on it."""
     [line] = client._connections._idle
     return line
@@ -509,6 +509,20 @@ async def test_closing_the_client_leaves_a_waiting_call_unconfirmed(serve):
         task = asyncio.create_task(call(client))
         await until(lambda: server.requests)
     assert isinstance((await task).result, Unconfirmed)
+
+
+async def test_closing_the_client_sends_nothing_for_who_waits_for_a_connection(serve):
+    async def script(line):
+        await line.request()
+
+    server = await serve(script)
+    trace = Trace()
+    async with Client(server.url) as client:
+        task = asyncio.create_task(call(client, trace=trace))
+        await asyncio.sleep(0)
+    assert isinstance((await task).result, NotSent)
+    assert not trace.sent
+    assert server.requests == []
 
 
 async def test_past_its_deadline_nothing_is_even_tried(serve):
