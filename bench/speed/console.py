@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -10,39 +11,69 @@ import aiohttp
 import asyncpg
 from speed.house import House, daemon
 
-CONTACTS = """
+
+def made(kind: int, i: str = "i") -> str:
+    """The id of a row in SQL: as ours are, later rows have later ones."""
+    return f"('{kind:08x}-0000-7000-8000-' || lpad(to_hex({i}), 12, '0'))::uuid"
+
+
+CONTACT, ATTEMPT, REPORT, ENTRY = (made(kind) for kind in range(1, 5))
+ROWS = (
+    f"""
 insert into contacts (id, campaign_id, key, phone, zones, state, asked_at, due_at, tries, attempts, disposition, reason,
                       closed_at, created_at)
-select ('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, $1, 'k' || i, '+1' || 2000000000 + i, '{UTC}',
-       'closed', now() - interval '9 days', now() - interval '9 days', 1, 1, 'answered', 'answered', now(), now()
+select {CONTACT}, $1::uuid, 'k' || i, '+1' || 2000000000 + i, '{{UTC}}', 'closed', $4::timestamptz, $4, 1, 1,
+       'answered', 'answered', $4, $4
 from generate_series($2::bigint, $3::bigint) i
-"""
-ATTEMPTS = """
+""",
+    f"""
 insert into attempts (id, contact_id, campaign_id, campaign_version, agent, phone, number, state, cause, reserved,
                       daemon, began_at, slot_at, report_id, disposition, credits, closed_at, hour)
-select gen_random_uuid(), c.id, c.campaign_id, 1, 'sales', c.phone, 1, 'reported', 'placed', 0, gen_random_uuid(),
-       now() - random() * interval '30 days', now(), gen_random_uuid(), 'answered', 0.527, now(), 9
-from contacts c
-where c.id between ('00000000-0000-7000-8000-' || lpad(to_hex($1::bigint), 12, '0'))::uuid
-               and ('00000000-0000-7000-8000-' || lpad(to_hex($2::bigint), 12, '0'))::uuid
-"""
-
-REPORTS = """
-insert into reports (id, agent, type, key, call_id, phone, credits, body, sha256, form, received_at, state,
-                     attempt_id, rule)
-select a.report_id, a.agent, 'post_call', a.report_id::text, a.report_id::text, a.phone, a.credits, '{}', '',
-       'canonical', now(), 'applied', a.id, 'token'
-from attempts a join contacts c on c.id = a.contact_id
-where c.id between ('00000000-0000-7000-8000-' || lpad(to_hex($1::bigint), 12, '0'))::uuid
-               and ('00000000-0000-7000-8000-' || lpad(to_hex($2::bigint), 12, '0'))::uuid
-"""
-LEDGER = """
+select {ATTEMPT}, {CONTACT}, $1::uuid, 1, 'sales', '+1' || 2000000000 + i, 1, 'reported', 'placed', 0,
+       gen_random_uuid(), $4::timestamptz, $4, {REPORT}, 'answered', 0.527, $4, 9
+from generate_series($2::bigint, $3::bigint) i
+""",
+    f"""
+insert into reports (id, agent, type, key, call_id, phone, credits, body, sha256, form, received_at, state, attempt_id,
+                     rule)
+select {REPORT}, 'sales', 'post_call', 'call_' || i, 'call_' || i, '+1' || 2000000000 + i, 0.527, '{{}}', '',
+       'canonical', $4::timestamptz, 'applied', {ATTEMPT}, 'token'
+from generate_series($2::bigint, $3::bigint) i, (values ($1::uuid)) as of (campaign)
+""",
+    f"""
 insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor)
-select gen_random_uuid(), a.campaign_id, a.report_id, a.id, 'report', a.credits, now(), 'webhook'
-from attempts a join contacts c on c.id = a.contact_id
-where c.id between ('00000000-0000-7000-8000-' || lpad(to_hex($1::bigint), 12, '0'))::uuid
-               and ('00000000-0000-7000-8000-' || lpad(to_hex($2::bigint), 12, '0'))::uuid
+select {ENTRY}, $1::uuid, {REPORT}, {ATTEMPT}, 'report', 0.527, $4::timestamptz, 'webhook'
+from generate_series($2::bigint, $3::bigint) i
+""",
+)
+TALLIES = """
+insert into contact_tallies select id, 'closed', 'answered', 'answered', true, $1 from campaigns;
+insert into call_tallies
+select c.id, current_date - d, 9, 1, 'reported', 'answered', $1 / 30, 0, 0, $1 / 30 * 0.527
+from campaigns c, generate_series(0, 29) d;
+insert into spend (campaign_id, spent) select id, $1 * 0.527 from campaigns
+on conflict (campaign_id) do update set spent = excluded.spent;
 """
+CHUNK = 250_000
+
+
+async def fill(place: House, calls: int) -> None:
+    """So many people who were called once in the last thirty days, with reports and credits.
+
+    Written as a restore writes, without triggers: what they check holds, and what they tally is told.
+    """
+    async with asyncpg.create_pool(place.dsn, min_size=1, max_size=1, command_timeout=None) as pool:
+        await pool.execute("set session_replication_role = replica; set synchronous_commit = off")
+        campaign = await pool.fetchval("select id from campaigns")
+        begin = datetime.now(UTC) - timedelta(days=30)
+        for first in range(0, calls, CHUNK):
+            last = min(first + CHUNK, calls) - 1
+            at = begin + timedelta(days=30) * first / calls
+            for rows in ROWS:
+                await pool.execute(rows, campaign, first, last, at)
+        for statement in TALLIES.split(";")[:-1]:
+            await pool.execute(statement.replace("$1", str(calls)))
+        await pool.execute("vacuum analyze")
 
 
 async def pages(place: House, attempts: int, rounds: int = 15) -> dict[str, Any]:
@@ -50,15 +81,7 @@ async def pages(place: House, attempts: int, rounds: int = 15) -> dict[str, Any]
     place.configure()
     await place.empty()
     await place.campaign()
-    conn = await asyncpg.connect(place.dsn)
-    campaign = await conn.fetchval("select id from campaigns")
-    for first in range(0, attempts, 250_000):
-        last = min(first + 250_000, attempts) - 1
-        await conn.execute(CONTACTS, campaign, first, last)
-        for rows in (ATTEMPTS, REPORTS, LEDGER):
-            await conn.execute(rows, first, last)
-    await conn.execute("vacuum analyze")
-    await conn.close()
+    await fill(place, attempts)
     link = json.loads(await place.dialer("console", "link", "--json"))["url"]
     base, _, secret = link.partition("/enter?link=")
     began = time.perf_counter()
