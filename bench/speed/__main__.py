@@ -1,6 +1,6 @@
 """``make bench``: what the dialer costs and how fast it is, side by side in one run, every promise kept.
 
-    python bench/speed [life] [first] [claim] [imports] [pages] [doors] [rate] [scaling] --calls 8000 --rounds 7
+    python bench/speed [PART …] --calls 8000 --rounds 7
 
 Prints a line of JSON for each run on stderr, and the results as one JSON document.
 """
@@ -23,10 +23,11 @@ from speed.first import first
 from speed.house import House, house
 from speed.life import life
 from speed.lists import imports
+from speed.memory import memory
 from speed.rate import rates
 from speed.scaling import plotted, scaling
 
-PARTS = ("life", "first", "claim", "imports", "pages", "doors", "rate", "scaling")
+PARTS = ("life", "first", "claim", "imports", "pages", "doors", "rate", "scaling", "memory")
 
 
 def told(name: str, done: dict[str, Any]) -> None:
@@ -56,6 +57,8 @@ async def run(place: House, part: str, a: argparse.Namespace) -> Any:
             return await doors(place, min(a.calls, 4000))
         case "rate":
             return await rates(place)
+        case "memory":
+            return await memory(place, a.minutes)
         case _:
             found = await scaling(place, min(a.calls, 3000), told)
             print(plotted(found), file=sys.stderr)
@@ -67,10 +70,11 @@ async def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", default=PARTS, help=f"of {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", default=PARTS[:-1], help=f"of {', '.join(PARTS)}")
     parser.add_argument("--calls", type=int, default=8000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--churn", type=int, default=1_000_000)
     a = parser.parse_args()
     results: dict[str, Any] = {"cores": os.cpu_count()}
