@@ -58,7 +58,7 @@ async def run(place: House, part: str, a: argparse.Namespace) -> Any:
         case "rate":
             return await rates(place)
         case "memory":
-            return await memory(place, a.minutes)
+            return await memory(place, a.minutes, told)
         case _:
             found = await scaling(place, min(a.calls, 3000), told)
             print(plotted(found), file=sys.stderr)

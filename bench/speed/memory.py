@@ -4,20 +4,20 @@ import asyncio
 from typing import Any
 
 import asyncpg
+from speed.compare import Told
 from speed.house import House, daemon, responder
 
 LIVE = 1000
 RATE = 20
 
 
-async def memory(place: House, minutes: int) -> dict[str, Any]:
-    """Calls that each last ``LIVE / RATE`` seconds, for so many minutes: RSS in MB at each, and live calls."""
+async def memory(place: House, minutes: int, told: Told) -> dict[str, Any]:
+    """Calls that each last ``LIVE / RATE`` seconds, for so many minutes: RSS in MB at each."""
     place.configure(rate=RATE)
     await place.empty()
     await place.campaign()
     await place.people(RATE * 60 * (minutes + 1))
-    told: list[int] = []
-    live: list[int] = []
+    held: list[int] = []
     async with responder(place, LIVE / RATE), daemon(place) as process:
         conn = await asyncpg.connect(place.dsn)
         await place.dialer("campaign", "start", "promo")
@@ -29,4 +29,4 @@ async def memory(place: House, minutes: int) -> dict[str, Any]:
             )
         calls = await conn.fetchval("select count(*) from attempts where state = 'reported'")
         await conn.close()
-    return {"minutes": minutes, "calls": calls, "live": live[-1], "first_mb": told[0], "rss_mb": told}
+    return {"minutes": minutes, "calls": calls, "rss_mb": held}
