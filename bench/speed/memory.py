@@ -23,10 +23,9 @@ async def memory(place: House, minutes: int, told: Told) -> dict[str, Any]:
         await place.dialer("campaign", "start", "promo")
         for _ in range(minutes):
             await asyncio.sleep(60)
-            told.append(round(process.memory_info().rss / 1e6))
-            live.append(
-                await conn.fetchval("select count(*) from attempts where state in ('dialing', 'placed')")
-            )
+            held.append(round(process.memory_info().rss / 1e6))
+            live = await conn.fetchval("select count(*) from attempts where state in ('dialing', 'placed')")
+            told("memory", {"rss_mb": held[-1], "live": live})
         calls = await conn.fetchval("select count(*) from attempts where state = 'reported'")
         await conn.close()
     return {"minutes": minutes, "calls": calls, "rss_mb": held}
