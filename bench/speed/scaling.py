@@ -91,6 +91,7 @@ async def _life(
     await conn.execute(CONTACTS, calls)
     await conn.execute(IDLE, contacts)
     await conn.execute("vacuum analyze")
+    await conn.execute("checkpoint")  # what was just inserted is written by nobody meanwhile
     async with responder(place, 0.2, *places[1:]) as seen, AsyncExitStack() as running:
         processes = [await running.enter_async_context(daemon(each)) for each in places]
         pids = [place.postmaster, *(process.pid for process in processes)]

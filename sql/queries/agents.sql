@@ -70,18 +70,25 @@ returning name;
 
 -- name: silent_agents(since, least)
 -- Agents whose calls have been over for long, without any report since: so many wait for one.
+with heard as materialized (
+  -- The latest to be stored; of a spool, they may have come in another order.
+  select g.name, (select max(l.received_at) from (select r.received_at from reports r where r.agent = g.name
+                                                  order by r.id desc limit 100) l) as at
+  from agents g where g.strain = 0 and g.state = 'active'
+)
 select a.agent, count(*) as calls
-from attempts a
+from heard h
+join attempts a on a.agent = h.name and a.began_at > coalesce(h.at, '-infinity')
 where a.state in ('placed', 'unreported') and a.began_at between :since::timestamptz - interval '1 day' and :since
-  and a.began_at > coalesce((select max(r.received_at) from reports r where r.agent = a.agent), '-infinity')
-  and exists (select 1 from agents g where g.name = a.agent and g.strain = 0 and g.state = 'active')
 group by a.agent having count(*) >= :least;
 
 -- name: heard_agents(silence)
 -- Agents that rest for want of reports, and have had one since.
 select g.name from agents g
 where g.strain > 0 and starts_with(g.reason, :silence)
-  and exists (select 1 from reports r where r.agent = g.name and r.received_at > g.changed_at);
+  and exists (select 1 from (select r.received_at from reports r where r.agent = g.name
+                             order by r.id desc limit 100) l
+              where l.received_at > g.changed_at);
 
 -- name: list_agents()
 -- Every agent, by name.
