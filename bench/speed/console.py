@@ -12,9 +12,9 @@ import asyncpg
 from speed.house import House, daemon
 
 
-def made(kind: int, i: str = "i") -> str:
-    """The id of a row in SQL: as ours are, later rows have later ones."""
-    return f"('{kind:08x}-0000-7000-8000-' || lpad(to_hex({i}), 12, '0'))::uuid"
+def made(kind: int) -> str:
+    """The id of row i in SQL: as ours are, later rows have later ones."""
+    return f"('{kind:08x}-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid"
 
 
 CONTACT, ATTEMPT, REPORT, ENTRY = (made(kind) for kind in range(1, 5))
@@ -62,18 +62,19 @@ async def fill(place: House, calls: int) -> None:
 
     Written as a restore writes, without triggers: what they check holds, and what they tally is told.
     """
-    async with asyncpg.create_pool(place.dsn, min_size=1, max_size=1, command_timeout=None) as pool:
-        await pool.execute("set session_replication_role = replica; set synchronous_commit = off")
-        campaign = await pool.fetchval("select id from campaigns")
-        begin = datetime.now(UTC) - timedelta(days=30)
-        for first in range(0, calls, CHUNK):
-            last = min(first + CHUNK, calls) - 1
-            at = begin + timedelta(days=30) * first / calls
-            for rows in ROWS:
-                await pool.execute(rows, campaign, first, last, at)
-        for statement in TALLIES.split(";")[:-1]:
-            await pool.execute(statement.replace("$1", str(calls)))
-        await pool.execute("vacuum analyze")
+    # Not of a pool, which would reset the session after each statement, and with it the role.
+    conn = await asyncpg.connect(place.dsn)
+    await conn.execute("set session_replication_role = replica; set synchronous_commit = off")
+    campaign = await conn.fetchval("select id from campaigns")
+    begin = datetime.now(UTC) - timedelta(days=30)
+    for first in range(0, calls, CHUNK):
+        last = min(first + CHUNK, calls) - 1
+        at = begin + timedelta(days=30) * first / calls
+        for rows in ROWS:
+            await conn.execute(rows, campaign, first, last, at)
+    await conn.execute(TALLIES.replace("$1", str(calls)))
+    await conn.execute("vacuum analyze")
+    await conn.close()
 
 
 async def pages(place: House, attempts: int, rounds: int = 15) -> dict[str, Any]:

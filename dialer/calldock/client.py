@@ -53,6 +53,7 @@ class Client:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._url = _endpoint(base_url)
+        self._address = str(self._url)
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._most = connections
@@ -113,7 +114,7 @@ class Client:
             f"X-Agent-ID: {_header('agent_id', agent_id)}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         ).encode("ascii") + body
-        with telemetry.request("POST", str(self._url)) as span:
+        with telemetry.request("POST", self._address) as span:
             result = await self._exchange(self._connections, message, began, deadline, trace)
             span.answered(trace.status)
         if isinstance(result, NotSent) and deadline is not None and loop.time() >= deadline:
@@ -131,11 +132,7 @@ class Client:
             return _late()
         try:
             connection = await connections.take(until)
-        except (
-            OSError,
-            TimeoutError,
-            RuntimeError,
-        ) as error:  # a RuntimeError: uvloop's, of a socket that ended
+        except (OSError, RuntimeError) as error:  # a RuntimeError: uvloop's, of a socket that ended
             return NotSent(_name(error))
         reply = Reply()
         try:

@@ -1,6 +1,7 @@
 """The connections to Calldock: so many at most, kept for the next request, none used that has ended or aged."""
 
 import asyncio
+import socket
 import ssl
 from typing import Final
 
@@ -74,7 +75,7 @@ class Connections:
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
-        addresses = await loop.getaddrinfo(self._host, self._port, type=ssl.SOCK_STREAM)
+        addresses = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_SECOND_ADDRESS)
         name = self._host if self._tls is not None else None
         try:
