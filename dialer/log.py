@@ -36,14 +36,17 @@ def masked(text: str) -> str:
     return _PHONE.sub("+…", text)
 
 
-def configure(level: str, form: Form, *, threaded: bool = True) -> None:
-    """Send structlog and the libraries' own logging through one format; ``threaded``: never wait for the reader."""
+def configure(level: str, form: Form, *, threaded: bool = True, once: bool = False) -> None:
+    """Send structlog and the libraries' own logging through one format.
+
+    ``threaded``: never wait for the reader. ``once``: this process configures no other way later; a logger made anew
+    for each line costs a thirtieth of a call, level or no level.
+    """
     structlog.configure(
         processors=[*_shared(), structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        # The daemon configures once. Made anew for each line, a logger costs a thirtieth of a call, level or no level.
-        cache_logger_on_first_use=threaded,
+        cache_logger_on_first_use=once,
     )
     handler: logging.Handler = Stderr()
     if threaded:

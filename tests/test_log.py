@@ -118,6 +118,17 @@ def test_a_line_that_cannot_be_formatted_is_said_all_the_same(
     assert "WARNING some.library: %d calls of +…71 (TypeError in this line)" in said
 
 
+@pytest.mark.parametrize("once", [True, False])
+def test_only_a_process_that_configures_once_keeps_its_loggers(once: bool) -> None:
+    log = structlog.get_logger()
+    configure("info", "json", once=once)
+    log.info("before")
+    configure("info", "json", once=once)
+    with structlog.testing.capture_logs() as lines:
+        log.info("after")
+    assert len(lines) == (0 if once else 1)
+
+
 def test_text_is_one_line_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     configure("info", "text", threaded=False)
     structlog.get_logger().info("dialled", state="placed")

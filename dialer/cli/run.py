@@ -37,7 +37,7 @@ def run_daemon(
         fail(str(error))
     if not settings.agents:
         fail("no agent is configured: add a section [agents.NAME] to the settings; see config.example.toml")
-    configure(settings.log.level, settings.log.format)
+    configure(settings.log.level, settings.log.format, once=True)
 
     async def serve() -> None:
         daemon = Daemon(settings, accept_restore=accept_restore, reread=lambda: load(config))

@@ -95,7 +95,8 @@ async def import_file(
     on_progress: Callable[[Summary], None] = lambda _: None,
 ) -> Summary:
     """Import a list. ``region`` replaces the campaign's default region; ``on_progress`` is called after each
-    transaction, of ``chunk`` rows or fewer. An import with an ``import_id`` is written down even if it adds nobody.
+    transaction, of ``chunk`` rows or fewer. With an ``import_id``, that import was begun by the caller, who ends it:
+    only its counts are written down, of a dry run too.
 
     Raises ConfigError for a list that cannot be read at all or a campaign that takes no contacts, before anything
     is written; DatabaseError when Postgres goes away midway, saying what is in.
@@ -126,7 +127,7 @@ async def import_file(
                     told,
                     clock,
                     now=now,
-                    written=not dry_run or import_id is not None,
+                    owned=import_id is None,
                 )
                 try:
                     await writer.begin()
@@ -170,7 +171,7 @@ class _Writer:
 
     def __init__(
         self, conn: Connection, campaign: CampaignRow, summary: Summary, rejects: Rejects, told: imports.Told,
-        clock: Clock, *, now: datetime, written: bool,
+        clock: Clock, *, now: datetime, owned: bool,
     ) -> None:  # fmt: skip
         self.summary = summary
         self._conn = conn
@@ -180,16 +181,17 @@ class _Writer:
         self._now = now
         self._told = told
         self._dry_run = told.dry_run
-        self._written = written
+        self._owned = owned and not told.dry_run
+        self._counted = not owned or not told.dry_run
 
     async def begin(self) -> None:
         await imports.prepare(self._conn)
-        if self._written:
+        if self._owned:
             await imports.begin(self._conn, self._told, self._now)
 
     async def end(self, now: datetime, failure: str = "") -> None:
         await imports.discard(self._conn)
-        if self._written:
+        if self._owned:
             await imports.end(self._conn, self._told.id, now, failure)
 
     async def write(self, chunk: Chunk) -> None:
@@ -231,7 +233,7 @@ class _Writer:
             self.summary.reopened = True
             if not self._dry_run:
                 await self._reopen()
-        if self._written:
+        if self._counted:
             await imports.count(
                 conn, self._told.id, read=len(rows) + len(chunk.bad), added=enrolled.added,
                 present=enrolled.fresh - enrolled.added, rejected=len(chunk.bad) + len(doubles),

@@ -79,10 +79,8 @@ order by i.line;
 select state from campaigns where id = :campaign_id for share;
 
 -- name: begin_import(id, campaign_id, file, size, actor, dry_run, now)!
--- An import, or nothing if it was said before.
 insert into imports (id, campaign_id, file, size, actor, dry_run, started_at, told_at)
-values (:id, :campaign_id, :file, :size, :actor, :dry_run, :now, :now)
-on conflict do nothing;
+values (:id, :campaign_id, :file, :size, :actor, :dry_run, :now, :now);
 
 -- name: count_import(id, read, added, present, rejected, position, now)!
 -- What one chunk came to, in its transaction.
@@ -91,10 +89,7 @@ update imports set read = read + :read, added = added + :added, present = presen
 where id = :id;
 
 -- name: end_import(id, failure, now)!
--- It has ended; one that has said why it broke off keeps that.
-update imports set ended_at = coalesce(ended_at, :now::timestamptz), told_at = :now,
-       failure = case when failure = '' then :failure else failure end
-where id = :id;
+update imports set ended_at = :now, told_at = :now, failure = :failure where id = :id;
 
 -- name: keep_rejects(id, rejects)!
 update imports set rejects = :rejects where id = :id;

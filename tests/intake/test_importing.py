@@ -16,9 +16,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from dialer.database.store import campaigns, contacts
+from dialer.database.store import campaigns, contacts, imports
 from dialer.domain.campaign import CampaignState
 from dialer.domain.errors import ConfigError
+from dialer.domain.ids import new_id
 from dialer.intake.chunks import CHUNK
 from dialer.intake.importing import Source, Summary, import_file
 
@@ -222,6 +223,19 @@ async def test_new_contacts_make_a_finished_campaign_a_draft_and_say_so_in_its_h
     assert await conn.fetchval("select state from campaigns") == "draft"
     told = await conn.fetch("select actor, campaign_id, contact_id, state, reason from history")
     assert [tuple(row) for row in told] == [("ann@host", campaign.id, None, "draft", "new contacts")]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_an_import_begun_by_another_is_counted_and_left_for_him_to_end(
+    pool: Pool, conn: Conn, clock: Any, apply: Make, source: Make, dry_run: bool
+) -> None:
+    campaign = await apply()
+    told = imports.Told(new_id(clock.now()), campaign.id, "people.csv", 19, "ann@host", dry_run)
+    await imports.begin(conn, told, clock.now())
+    list_ = source("phone\n+14155552671\nnone\n")
+    await import_file(pool, clock, campaign, list_, actor="test", dry_run=dry_run, import_id=told.id)
+    (row,) = await conn.fetch("select read, added, rejected, ended_at, failure from imports")
+    assert tuple(row) == (2, 1, 1, None, ""), "who sees it ended may ask for its rejects"
 
 
 async def test_a_stopped_campaign_takes_no_contacts_at_the_start_and_midway(

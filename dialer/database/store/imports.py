@@ -80,7 +80,7 @@ class Told:
 
 
 async def begin(conn: Connection, told: Told, now: datetime) -> None:
-    """Say that an import begins; said twice, it counts once."""
+    """Say that an import begins."""
     await queries.begin_import(conn, **asdict(told), now=now)
 
 
@@ -109,7 +109,7 @@ async def count(
 
 
 async def end(conn: Connection, import_id: UUID, now: datetime, failure: str = "") -> None:
-    """Say that an import has ended; ``failure``: why before its time."""
+    """Say that an import has ended; ``failure``: why before its time. Whoever sees it ended sees its rejects too."""
     await queries.end_import(conn, id=import_id, failure=failure, now=now)
 
 
