@@ -176,7 +176,7 @@ def run(folder: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         asyncio.run(until(folder, imported["added"], 60 + 3 * arguments.rows / arguments.rate))
         (folder / "attempts.jsonl").write_text(dialer(folder, "export", "attempts"))
         (folder / "spend.json").write_text(dialer(folder, "spend", "--json"))
-        dialer(folder, "audit", "--json")  # exit code 1 on any fault
+        dialer(folder, "audit", "--whole", "--json")  # exit code 1 on any fault
         attempts = [json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines()]
         spend = json.loads((folder / "spend.json").read_text())
     finally:

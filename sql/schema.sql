@@ -782,6 +782,8 @@ CREATE UNIQUE INDEX ledger_books_a_report_once ON public.ledger USING btree (rep
 
 CREATE INDEX ledger_by_campaign ON public.ledger USING btree (campaign_id, booked_at);
 
+CREATE INDEX ledger_corrections ON public.ledger USING btree (campaign_id) WHERE (kind = 'correction'::text);
+
 CREATE INDEX lifted_phone ON public.lifted USING btree (phone) WHERE (phone IS NOT NULL);
 
 CREATE UNIQUE INDEX one_attempt_per_report ON public.attempts USING btree (report_id) WHERE (report_id IS NOT NULL);

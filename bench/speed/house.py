@@ -137,7 +137,7 @@ class House:
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         out, err = await process.communicate()
-        assert process.returncode == 0, err.decode()
+        assert process.returncode == 0, (err or out).decode()
         return out.decode()
 
     async def empty(self) -> None:

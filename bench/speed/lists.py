@@ -18,7 +18,7 @@ async def imports(place: House, rows: int) -> dict[str, Any]:
     with file.open("w") as out:
         out.write("phone,name,email,plan\n")
         for n in range(rows):
-            out.write(f"+1{2120000000 + n},Person {n},person{n}@example.com,plan-{n % 7}\n")
+            out.write(f"+1{2125000000 + n},Person {n},person{n}@example.com,plan-{n % 7}\n")
     began = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         str(BIN / "dialer"), "contacts", "import", str(file), "--campaign", "promo", "--config", str(place.config),

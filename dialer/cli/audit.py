@@ -11,23 +11,27 @@ from rich.table import Table
 
 from dialer.cli.session import ConfigOption, JsonOption, opened, print_json, run, stdout
 from dialer.domain.errors import DatabaseError
-from dialer.engine.audit import LIMIT, Finding, look
+from dialer.engine.audit import LIMIT, WHOLE_LIMIT, Finding, look
 
 
 def audit(
     config: ConfigOption = None,
     as_json: JsonOption = False,
     most: Annotated[int, typer.Option(min=1, help="Faults of one invariant that are shown.")] = 20,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Read all rows, not the latest: as long as the tables are large.")
+    ] = False,
 ) -> None:
     """Look for contradictions in the database; safe and fast while daemons run."""
+    limit = WHOLE_LIMIT if whole else LIMIT
 
     async def work() -> list[Finding]:
         async with opened(config) as session:
             try:
-                return await look(session.pool, session.clock.now(), most=most)
+                return await look(session.pool, session.clock.now(), most=most, whole=whole, limit=limit)
             except asyncpg.QueryCanceledError as error:
                 raise DatabaseError(
-                    f"a look lasted longer than {LIMIT:.0f} s: try again when it is calmer"
+                    f"a look lasted longer than {limit:.0f} s: try again when it is calmer"
                 ) from error
 
     findings = run(work())

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from dialer.cli import journey, why
+from dialer.cli import garbage, journey, why
 from dialer.cli.session import (
     ConfigOption,
     JsonOption,
@@ -82,6 +82,7 @@ async def _import(
         raise ConfigError(f"--rejects {kept} is the list itself: name another file")
     async with opened(config) as session:
         campaign = await _campaign(session, name)
+        garbage.settle()
         with _progress(campaign.name) as show:
             return await import_file(
                 session.pool,

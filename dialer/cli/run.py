@@ -10,8 +10,8 @@ import typer
 import uvloop
 
 from dialer import shipped
+from dialer.cli import garbage
 from dialer.cli.session import ConfigOption, JsonOption, fail, run, stderr
-from dialer.daemon import garbage
 from dialer.daemon.database import database
 from dialer.daemon.run import Daemon
 from dialer.database import migrations

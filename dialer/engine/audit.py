@@ -22,10 +22,17 @@ MARGIN: Final = timedelta(seconds=30)
 
 LOOK_BACK: Final = timedelta(days=7)
 NEWEST: Final = 10_000
-"""Rows of a table that are followed one by one: more than a minute brings. Sums and live calls are looked at whole."""
+"""Rows of a table that are followed one by one: more than a minute brings. Live calls are looked at whole, sums are
+compared with the tallies of the rows."""
+
+BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+ALL: Final = 1 << 62
 
 LIMIT: Final = 5.0
 """Seconds that one look may last."""
+
+WHOLE_LIMIT: Final = 600.0
+"""Seconds that one look at all rows may last."""
 
 MEANINGS: Final = {
     Invariant.I1: "every report is stored once",
@@ -54,20 +61,33 @@ class Finding:
 
 
 async def look(
-    pool: asyncpg.Pool, now: datetime, *, most: int = 100, newest: int = NEWEST, limit: float = LIMIT
+    pool: asyncpg.Pool,
+    now: datetime,
+    *,
+    most: int = 100,
+    whole: bool = False,
+    newest: int = NEWEST,
+    limit: float = LIMIT,
 ) -> list[Finding]:
-    """Every invariant, each with at most ``most`` faults.
+    """Every invariant, each with at most ``most`` faults; of the ``newest`` rows, or of all if ``whole``.
 
     Raises what asyncpg raises when Postgres is away, or when a look lasts longer than ``limit`` seconds.
     """
-    async with pool.acquire() as conn, conn.transaction(readonly=True):
-        since = await audit.since(conn, newest)
-    bounds = Bounds(now, max(since or now - LOOK_BACK, now - LOOK_BACK), newest, MARGIN, most)
+    if whole:
+        bounds = Bounds(now, BEGINNING, ALL, MARGIN, most, whole=True)
+    else:
+        async with pool.acquire() as conn, conn.transaction(readonly=True):
+            since = await audit.since(conn, newest)
+        bounds = Bounds(now, max(since or now - LOOK_BACK, now - LOOK_BACK), newest, MARGIN, most)
     findings = []
     for invariant, meaning in MEANINGS.items():
         began = time.perf_counter()
         async with pool.acquire() as conn, conn.transaction(readonly=True):
-            await conn.execute(f"set local statement_timeout = {round(limit * 1000)}")
+            await conn.execute(
+                f"set local statement_timeout = {round(limit * 1000)};"
+                # A plan for either would read all rows for both.
+                "set local plan_cache_mode = force_custom_plan"
+            )
             faults = await _faults(conn, invariant, bounds)
         findings.append(
             Finding(invariant, meaning, tuple(faults[:most]), round(time.perf_counter() - began, 4))
@@ -79,22 +99,22 @@ async def _faults(conn: Connection, invariant: Invariant, bounds: Bounds) -> lis
     faults = await audit.faults(conn, invariant, bounds)
     match invariant:
         case Invariant.I6:
-            faults += await audit.caps_of_spans(conn, bounds.since, bounds.most)
+            faults += await audit.caps_of_spans(conn, bounds.first, bounds.most)
             faults += [
                 Fault(f"attempt {item.id}", f"call {calls} of its number that day, the cap is {item.cap}")
-                for item in await audit.rung(conn, bounds.since, bounds.newest)
+                for item in await audit.rung(conn, bounds.first, bounds.newest)
                 if (calls := 1 + earlier_that_day(item)) > item.cap
             ]
         case Invariant.I7:
             faults += await _out_of_hours(conn, bounds)
-            faults += await audit.called_though_barred(conn, bounds.since, bounds.margin, bounds.newest)
+            faults += await audit.called_though_barred(conn, bounds.first, bounds.margin, bounds.newest)
         case _:
             pass
     return faults
 
 
 async def _out_of_hours(conn: Connection, bounds: Bounds) -> list[Fault]:
-    begun = await audit.begun(conn, bounds.since, bounds.newest)
+    begun = await audit.begun(conn, bounds.first, bounds.newest)
     definitions = await audit.definitions(conn, {(item.campaign_id, item.version) for item in begun})
     return [
         Fault(

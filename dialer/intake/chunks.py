@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count, islice
-from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
 from dialer.database.store import imports
-from dialer.domain.ids import new_id
+from dialer.domain.ids import new_ids
 from dialer.intake.delimited import Delimited
 from dialer.intake.lines import Lines
 from dialer.intake.objects import Objects
@@ -73,7 +72,6 @@ def chunks_of(
 
 def _incoming(people: list[Person], moment: datetime) -> list[imports.Incoming]:
     """The rows as the database takes them, their ids in the order of the list."""
-    ids = sorted((new_id(moment) for _ in people), key=attrgetter("int"))
     return [
         (
             p.line,
@@ -88,7 +86,7 @@ def _incoming(people: list[Person], moment: datetime) -> list[imports.Incoming]:
             p.expires_at,
             *_consent(p),
         )
-        for p, id in zip(people, ids, strict=True)
+        for p, id in zip(people, new_ids(moment, len(people)), strict=True)
     ]
 
 

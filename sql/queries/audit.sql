@@ -1,8 +1,10 @@
 -- audit: the invariants. Any row is a fault: what is wrong, and why.
 --
 -- Each is one statement, so that it sees one instant, and gives at most :most rows, so that it can run on a live system.
--- Those that follow rows one by one look at the :newest, ids being in order of time, or at what began after :since. What needs zones or calendars
--- is asked of Python (dialer.engine.audit): begun and rung give it the attempts.
+-- Those that follow rows one by one look at the :newest, or at those from the id :first on, for ids are in order of time;
+-- sums are compared with the tallies that triggers keep of the rows. Looked at :whole, all rows are read, which takes as
+-- long as the tables are large. What needs zones or calendars is asked of Python (dialer.engine.audit): begun and rung
+-- give it the attempts.
 
 -- name: i1_stored_once(newest, most)
 -- A report's key is kept for good, and a revision has what it revises.
@@ -52,29 +54,50 @@ select what, why from (
 ) faults
 limit :most;
 
--- name: i3_spend_is_the_ledger(newest, most)
+-- name: i3_spend_is_the_ledger(newest, most, whole)
 -- Sums are those of the ledger, and a report's credits lie where the report lies: with its attempt's campaign, or in
--- suspense. What a person corrects is beside what reports say. A report's entries are never older than the report.
+-- suspense. What a person corrects is beside what reports say. A report's entries are never older than the report, and
+-- an entry's id tells its milliseconds.
 with entries as (
-  select campaign_id, sum(credits) as credits from ledger where campaign_id is not null group by campaign_id
+  select campaign_id, sum(credits) as credits from ledger
+  where :whole::boolean and campaign_id is not null group by campaign_id
+), calls as (
+  select campaign_id, sum(credits) as credits, sum(successes) as successes from call_counts group by campaign_id
+), corrections as (
+  select campaign_id, sum(credits) as credits from ledger
+  where kind = 'correction' and campaign_id is not null group by campaign_id
+), sums as (
+  select campaign_id, coalesce(s.spent, 0) as spent, coalesce(s.successes, 0) as successes,
+         coalesce(c.credits, 0) + coalesce(k.credits, 0) as credits, coalesce(c.successes, 0) as told
+  from calls c full join corrections k using (campaign_id) full join spend s using (campaign_id)
 ), news as materialized (
   select id, state, attempt_id, credits, received_at from reports order by id desc limit :newest
 ), accounts as (
   select report_id, sum(credits) as credits, coalesce(sum(credits) filter (where campaign_id is null), 0) as suspense,
          min(campaign_id::text) as campaign, count(distinct campaign_id) as campaigns
   from ledger
-  where kind <> 'correction' and booked_at >= (select min(received_at) from news)
+  where kind <> 'correction'
+    and id >= (select rpad(lpad(to_hex((floor(extract(epoch from min(received_at)) * 1000))::bigint), 12, '0'), 32, '0')
+               from news)::uuid
   group by report_id
 )
 select what, why from (
   select format('campaign %s', coalesce(e.campaign_id, s.campaign_id)) as what,
          format('ledger %s, spend %s', coalesce(e.credits, 0), coalesce(s.spent, 0)) as why
   from entries e full join spend s on s.campaign_id = e.campaign_id
-  where coalesce(e.credits, 0) <> coalesce(s.spent, 0)
+  where :whole::boolean and coalesce(e.credits, 0) <> coalesce(s.spent, 0)
+  union all
+  select format('campaign %s', campaign_id),
+         format('its calls and corrections came to %s, spend %s', credits, spent)
+  from sums where credits <> spent
+  union all
+  select format('campaign %s', campaign_id), format('%s successes counted, its attempts have %s', successes, told)
+  from sums where successes <> told
   union all
   select format('campaign %s', s.campaign_id),
          format('%s successes counted, its attempts have %s', s.successes, count(a.id))
   from spend s left join attempts a on a.campaign_id = s.campaign_id and a.success
+  where :whole::boolean
   group by s.campaign_id, s.successes
   having s.successes <> count(a.id)
   union all
@@ -93,11 +116,14 @@ select what, why from (
 ) faults
 limit :most;
 
--- name: i4_reserved_while_live(most)
+-- name: i4_reserved_while_live(first, most, whole)
 -- Credits are set aside for an attempt exactly while it is live.
 select format('attempt %s', id) as what, format('%s with %s credits reserved', state, reserved) as why
 from attempts
 where (state in ('dialing', 'placed', 'unknown')) <> (reserved > 0)
+  and (:whole::boolean
+       or id in (select id from attempts where id >= :first
+                 union select id from attempts where state in ('dialing', 'placed', 'unknown')))
 limit :most;
 
 -- name: i5_one_live(most)
@@ -118,18 +144,20 @@ select what, why from (
 ) faults
 limit :most;
 
--- name: i6_attempt_limit(newest, most)
+-- name: i6_attempt_limit(first, most, whole)
 -- The gate let no attempt pass that the limit of its version did not allow: after it, attempts ≤ max_attempts. What was
 -- spared as a 500 and reported after that gate counted too late to be known there. And the counts are those of the rows.
 with limits as materialized (
   select campaign_id, version, (definition #>> '{cadence,max_attempts}')::int as allowed from campaign_versions
 ), strictest as (
   select campaign_id, min(allowed) as allowed from limits group by campaign_id
+), called as materialized (
+  select distinct contact_id as id from attempts where id >= :first
 ), tried as (
   select contact_id, count(*) as tries,
          count(*) filter (where state not in ('not_placed', 'aborted')
                             and not (state = 'unreported' and cause = 'server_error' and disposition is null)) as rang
-  from attempts where contact_id in (select contact_id from attempts order by id desc limit :newest) group by contact_id
+  from attempts where contact_id in (select id from called) group by contact_id
 )
 select what, why from (
   select format('contact %s', c.id) as what,
@@ -143,7 +171,7 @@ select what, why from (
     where e.contact_id = c.id and e.number < a.number and e.cause = 'server_error' and e.state = 'reported'
       and e.closed_at >= a.began_at
   ) late
-  where c.attempts > l.allowed + late.times
+  where c.attempts > l.allowed + late.times and (:whole::boolean or c.id in (select id from called))
   union all
   select format('contact %s', c.id),
          format('counts %s tries and %s attempts, but has %s and at least %s', c.tries, c.attempts, t.tries, t.rang)
@@ -152,7 +180,7 @@ select what, why from (
 ) faults
 limit :most;
 
--- name: rung(since, most)
+-- name: rung(first, most)
 -- I6: attempts under a cap a day, whose number had so many calls before, in the 50 hours that a local day can touch.
 with caps as materialized (
   select campaign_id, version, (definition #>> '{caps,per_number_per_day}')::int as cap
@@ -167,10 +195,10 @@ cross join lateral (
   where e.phone = a.phone and e.began_at > a.began_at - interval '50 hours' and (e.began_at, e.id) < (a.began_at, a.id)
     and e.state not in ('not_placed', 'aborted')
 ) b
-where a.began_at >= :since and a.state not in ('not_placed', 'aborted') and b.times >= c.cap
+where a.id >= :first and a.state not in ('not_placed', 'aborted') and b.times >= c.cap
 limit :most;
 
--- name: i6_caps_of_spans(since, most)
+-- name: i6_caps_of_spans(first, most)
 -- Nor more often than a cap of 7 or 30 days, or sooner than the least gap, that the attempt's version set.
 with caps as materialized (
   select v.campaign_id, v.version, c.calls, c.span, c.said
@@ -192,10 +220,10 @@ cross join lateral (
   where e.phone = a.phone and e.began_at > a.began_at - c.span and (e.began_at, e.id) < (a.began_at, a.id)
     and e.state not in ('not_placed', 'aborted')
 ) b
-where a.began_at >= :since and a.state not in ('not_placed', 'aborted') and b.times >= c.calls
+where a.id >= :first and a.state not in ('not_placed', 'aborted') and b.times >= c.calls
 limit :most;
 
--- name: i7_not_suppressed(since, margin, most)
+-- name: i7_not_suppressed(first, margin, most)
 -- Nobody was called whose number was suppressed. A suppression may take :margin to commit; a gate that passed meanwhile
 -- could not see it.
 select format('attempt %s', a.id) as what,
@@ -204,10 +232,10 @@ from suppressions s
 join attempts a on a.phone = s.phone and a.began_at > s.added_at + :margin::interval
   and (s.expires_at is null or a.began_at < s.expires_at)
   and (s.campaign_id is null or s.campaign_id = a.campaign_id)
-where a.began_at >= :since
+where a.id >= :first
 limit :most;
 
--- name: begun(since, most)
+-- name: begun(first, most)
 -- I7: attempts whose campaign's version shuts at times, with the zones of their contact, newest first.
 with shut as materialized (
   select campaign_id, version from campaign_versions
@@ -218,7 +246,7 @@ select a.id, a.campaign_id, a.campaign_version as version, a.began_at, k.zones, 
 from attempts a
 join shut s on s.campaign_id = a.campaign_id and s.version = a.campaign_version
 join contacts k on k.id = a.contact_id
-where a.began_at >= :since
+where a.id >= :first
 order by a.id desc
 limit :most;
 
@@ -233,20 +261,21 @@ join unnest(:campaigns::uuid[], :versions::int[]) as w(campaign_id, version)
 -- When the so-manieth newest attempt began; ids are in order of time.
 select began_at from attempts order by id desc offset :newest limit 1;
 
--- name: called(since, most)
+-- name: called(first, most)
 -- I7: the newest attempts, if any suppression is a digest: only Python can tell whose it is.
 select id, campaign_id, phone, began_at from attempts
-where began_at >= :since and exists (select 1 from suppressions where digest is not null)
+where id >= :first and exists (select 1 from suppressions where digest is not null)
 order by id desc limit :most;
 
 -- name: barred(digests)
 -- I7: those of these digests that are suppressed, and since when.
 select digest, campaign_id, reason, added_at, expires_at from suppressions where digest = any(:digests::bytea[]);
 
--- name: i8_within_budget(since, margin, most)
+-- name: i8_within_budget(since, first, margin, most)
 -- At every gate: what was spent, what was reserved, and the attempt's own estimate were within the budget of its version.
 -- Told from the rows: an attempt keeps what was set aside for it from its gate to its end. What was booked less than
--- :margin before a gate may have been committed after it, and is left out.
+-- :margin before a gate may have been committed after it, and is left out. What was spent before is the spend less what
+-- was booked since. ``first`` is of a day before :since, for a call that is not live lasts no longer.
 with versions as materialized (
   select campaign_id, version, (definition #>> '{budget,credits}')::numeric as credits
   from campaign_versions
@@ -254,15 +283,18 @@ with versions as materialized (
 ), tries as materialized (
   select a.id, a.campaign_id, a.began_at, a.closed_at, v.credits, a.set_aside as estimate
   from attempts a join versions v on v.campaign_id = a.campaign_id and v.version = a.campaign_version
-  where a.began_at >= :since or a.closed_at is null or a.closed_at >= :since
+  where (a.closed_at is null or a.closed_at >= :since)
+    and a.id in (select id from attempts where id >= :first
+                 union select id from attempts where state in ('dialing', 'placed', 'unknown'))
 ), moments as (
   select campaign_id, booked_at + :margin::interval as at, 3 as rank, null::uuid as id, credits as change,
          null::numeric as allowed
-  from ledger where campaign_id in (select campaign_id from versions) and booked_at + :margin::interval >= :since
+  from ledger where campaign_id in (select campaign_id from versions) and booked_at >= :since - :margin::interval
   union all
-  select campaign_id, '-infinity', 0, null, sum(credits), null
-  from ledger where campaign_id in (select campaign_id from versions) and booked_at + :margin::interval < :since
-  group by campaign_id
+  select s.campaign_id, '-infinity', 0, null,
+         s.spent - coalesce((select sum(l.credits) from ledger l
+                             where l.campaign_id = s.campaign_id and l.booked_at >= :since - :margin::interval), 0), null
+  from spend s where s.campaign_id in (select campaign_id from versions)
   union all
   select campaign_id, began_at, 2, id, estimate, credits from tries
   union all
@@ -276,17 +308,21 @@ from sums
 where allowed is not null and committed > allowed and at >= :since
 limit :most;
 
--- name: i9_everything_ends(now, margin, most)
+-- name: i9_everything_ends(now, first, margin, most, whole)
 -- A finished campaign has nothing open, a closed contact has its last attempt's disposition, and no live attempt waits
 -- longer than its time while a daemon is there to look; without one the waits stand still. Only strict waits for ever.
 select what, why from (
   select format('contact %s', c.id) as what, format('%s, but its campaign %s is finished', c.state, p.name) as why
-  from contacts c join campaigns p on p.id = c.campaign_id
-  where p.state = 'finished' and c.state <> 'closed'
+  from campaigns p
+  cross join lateral (
+    select id, state from contacts where campaign_id = p.id and state <> 'closed' limit :most
+  ) c
+  where p.state = 'finished'
   union all
   select format('contact %s', c.id), format('closed without the disposition of its last attempt, %s', a.disposition)
   from contacts c join attempts a on a.contact_id = c.id and a.number = c.tries
   where c.state = 'closed' and c.disposition is null and a.disposition is not null
+    and (:whole::boolean or c.id in (select contact_id from attempts where id >= :first))
   union all
   select format('attempt %s', a.id), format('%s, should have been looked at %s ago', a.state, :now - a.resolve_at)
   from attempts a
@@ -314,7 +350,7 @@ select format('attempt %s', a.id) as what, format('its call %s is that of %s too
 from tries a join attempts o on o.provider_call_id = a.provider_call_id and o.id <> a.id
 limit :most;
 
--- name: i11_second_call_is_marked(most)
+-- name: i11_second_call_is_marked(first, most, whole)
 -- The call after one that may have rung says so. Not: after its report, or after a person said that it rang.
 select format('attempt %s', b.id) as what,
        format('follows %s, which was %s, and is not marked so', a.id, a.cause) as why
@@ -325,6 +361,7 @@ cross join lateral (
   order by n.number limit 1
 ) b
 where a.cause in ('server_error', 'unconfirmed', 'lost')
+  and (:whole::boolean or a.contact_id in (select contact_id from attempts where id >= :first and number > 1))
   and (a.state = 'unknown' or (a.state = 'unreported' and a.disposition is null)
        or (a.state = 'reported' and a.closed_at > b.began_at))
   and not (case a.cause when 'server_error' then 'redial_after_500' else 'redial_after_unknown' end = any(b.marks))
@@ -333,12 +370,18 @@ where a.cause in ('server_error', 'unconfirmed', 'lost')
                     and h.reason like 'review: %')
 limit :most;
 
--- name: i12_told(since, most)
+-- name: i12_told(since, first, newest, most, whole)
 -- Every present state was told: by whom, when and why.
+with latest as materialized (
+  select id, contact_id from attempts where id >= :first
+  union
+  select a.id, a.contact_id from (select attempt_id from reports order by id desc limit :newest) r
+  join attempts a on a.id = r.attempt_id
+)
 select what, why from (
   select format('attempt %s', a.id) as what, format('is %s, and the history does not say so', a.state) as why
   from attempts a
-  where (a.began_at >= :since or a.closed_at >= :since)
+  where (:whole::boolean or a.id in (select id from latest))
     and not exists (select 1 from history h
                     where h.contact_id = a.contact_id and h.attempt_id = a.id and h.state = a.state
                       and h.actor <> '' and h.reason <> '')
@@ -346,6 +389,7 @@ select what, why from (
   select format('contact %s', c.id), 'is closed, and the history does not say so'
   from contacts c
   where c.state = 'closed' and c.closed_at >= :since
+    and (:whole::boolean or c.id in (select contact_id from latest))
     and not exists (select 1 from history h
                     where h.contact_id = c.id and h.attempt_id is null and h.state = 'closed'
                       and h.actor <> '' and h.reason <> '')

@@ -35,6 +35,17 @@ async def test_a_fault_is_shown_with_its_row_and_the_code_is_1(command, promo, c
     assert broken["faults"] == [{"what": "campaign promo", "why": "is active, the history says draft"}]
 
 
+async def test_an_old_contradiction_is_found_by_a_look_at_all_rows(command, promo, conn) -> None:
+    await conn.execute(
+        "insert into contacts (id, campaign_id, key, phone, state, asked_at, due_at, created_at, closed_at, reason)"
+        " select gen_random_uuid(), id, 'k', '+14155552671', 'closed', now(), now(), now(), now() - interval '1 year',"
+        " 'expired' from campaigns"
+    )
+    await command("audit")
+    ran = await command("audit", "--whole", code=1)
+    assert "is closed, and the history does not say so" in ran.out
+
+
 async def test_no_more_faults_are_shown_than_asked_for(command, promo, campaign_file, conn) -> None:
     await command("campaign", "apply", campaign_file("other"), campaign_file("third"))
     await conn.execute("delete from history")

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122
 
-from dialer.domain.ids import new_id
+from dialer.domain.ids import new_id, new_ids
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -30,3 +30,13 @@ def test_every_free_bit_is_random():
         zeros |= ~value & (1 << 128) - 1
     free = (0xFFF << 64) | ((1 << 62) - 1)
     assert ones & zeros == free
+
+
+def test_many_at_once_are_such_ids_in_order() -> None:
+    made = new_ids(NOW, 5000)
+    assert made == sorted(made)
+    assert len(set(made)) == 5000
+    assert {(each.version, each.variant, each.int >> 80) for each in made} == {
+        (7, RFC_4122, int(NOW.timestamp() * 1000))
+    }
+    assert new_ids(NOW, 0) == []

@@ -10,6 +10,7 @@ from uuid import UUID
 from dialer.database.queries import Connection, load
 from dialer.database.store import suppressions
 from dialer.domain.campaign import Campaign
+from dialer.domain.ids import first_id
 
 queries = load("audit")
 
@@ -43,7 +44,8 @@ class Fault:
 class Bounds:
     """How far one look reaches: attempts begun since, so many of the newest rows, ``most`` faults of one invariant.
 
-    ``margin``: how long a commit may take, so that what was decided meanwhile is no fault.
+    ``margin``: how long a commit may take, so that what was decided meanwhile is no fault. ``whole``: all rows, however
+    many there are.
     """
 
     now: datetime
@@ -51,6 +53,17 @@ class Bounds:
     newest: int
     margin: timedelta
     most: int
+    whole: bool = False
+
+    @property
+    def first(self) -> UUID:
+        """The least id of an attempt that began since then."""
+        return first_id(self.since)
+
+    @property
+    def day_before(self) -> UUID:
+        """The least id of an attempt that may have been live then."""
+        return UUID(int=0) if self.whole else first_id(self.since - timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +93,30 @@ class Rung:
 _ASK: Final[dict[Invariant, Callable[[Connection, Bounds], AsyncIterator[Any]]]] = {
     Invariant.I1: lambda conn, b: queries.i1_stored_once(conn, newest=b.newest, most=b.most),
     Invariant.I2: lambda conn, b: queries.i2_booked_once(conn, newest=b.newest, most=b.most),
-    Invariant.I3: lambda conn, b: queries.i3_spend_is_the_ledger(conn, newest=b.newest, most=b.most),
-    Invariant.I4: lambda conn, b: queries.i4_reserved_while_live(conn, most=b.most),
-    Invariant.I5: lambda conn, b: queries.i5_one_live(conn, most=b.most),
-    Invariant.I6: lambda conn, b: queries.i6_attempt_limit(conn, newest=b.newest, most=b.most),
-    Invariant.I7: lambda conn, b: queries.i7_not_suppressed(
-        conn, since=b.since, margin=b.margin, most=b.most
+    Invariant.I3: lambda conn, b: queries.i3_spend_is_the_ledger(
+        conn, newest=b.newest, most=b.most, whole=b.whole
     ),
-    Invariant.I8: lambda conn, b: queries.i8_within_budget(conn, since=b.since, margin=b.margin, most=b.most),
-    Invariant.I9: lambda conn, b: queries.i9_everything_ends(conn, now=b.now, margin=b.margin, most=b.most),
+    Invariant.I4: lambda conn, b: queries.i4_reserved_while_live(
+        conn, first=b.first, most=b.most, whole=b.whole
+    ),
+    Invariant.I5: lambda conn, b: queries.i5_one_live(conn, most=b.most),
+    Invariant.I6: lambda conn, b: queries.i6_attempt_limit(conn, first=b.first, most=b.most, whole=b.whole),
+    Invariant.I7: lambda conn, b: queries.i7_not_suppressed(
+        conn, first=b.first, margin=b.margin, most=b.most
+    ),
+    Invariant.I8: lambda conn, b: queries.i8_within_budget(
+        conn, since=b.since, first=b.day_before, margin=b.margin, most=b.most
+    ),
+    Invariant.I9: lambda conn, b: queries.i9_everything_ends(
+        conn, now=b.now, first=b.first, margin=b.margin, most=b.most, whole=b.whole
+    ),
     Invariant.I10: lambda conn, b: queries.i10_one_request(conn, newest=b.newest, most=b.most),
-    Invariant.I11: lambda conn, b: queries.i11_second_call_is_marked(conn, most=b.most),
-    Invariant.I12: lambda conn, b: queries.i12_told(conn, since=b.since, most=b.most),
+    Invariant.I11: lambda conn, b: queries.i11_second_call_is_marked(
+        conn, first=b.first, most=b.most, whole=b.whole
+    ),
+    Invariant.I12: lambda conn, b: queries.i12_told(
+        conn, since=b.since, first=b.first, newest=b.newest, most=b.most, whole=b.whole
+    ),
 }
 
 
@@ -100,15 +125,15 @@ async def faults(conn: Connection, invariant: Invariant, bounds: Bounds) -> list
     return [Fault(row["what"], row["why"]) async for row in _ASK[invariant](conn, bounds)]
 
 
-async def caps_of_spans(conn: Connection, since: datetime, most: int) -> list[Fault]:
+async def caps_of_spans(conn: Connection, first: UUID, most: int) -> list[Fault]:
     """Calls beyond a cap of several days, or within the least gap."""
-    rows = queries.i6_caps_of_spans(conn, since=since, most=most)
+    rows = queries.i6_caps_of_spans(conn, first=first, most=most)
     return [Fault(row["what"], row["why"]) async for row in rows]
 
 
-async def begun(conn: Connection, since: datetime, most: int) -> list[Begun]:
+async def begun(conn: Connection, first: UUID, most: int) -> list[Begun]:
     """The newest attempts of campaigns that may not call at every hour."""
-    rows = queries.begun(conn, since=since, most=most)
+    rows = queries.begun(conn, first=first, most=most)
     return [
         Begun(
             row["id"],
@@ -123,20 +148,18 @@ async def begun(conn: Connection, since: datetime, most: int) -> list[Begun]:
     ]
 
 
-async def rung(conn: Connection, since: datetime, most: int) -> list[Rung]:
+async def rung(conn: Connection, first: UUID, most: int) -> list[Rung]:
     """Attempts whose number had as many calls before as its cap allows in a day."""
-    rows = queries.rung(conn, since=since, most=most)
+    rows = queries.rung(conn, first=first, most=most)
     return [
         Rung(row["id"], tuple(row["zones"]), row["began_at"], row["cap"], tuple(row["earlier"]))
         async for row in rows
     ]
 
 
-async def called_though_barred(
-    conn: Connection, since: datetime, margin: timedelta, most: int
-) -> list[Fault]:
+async def called_though_barred(conn: Connection, first: UUID, margin: timedelta, most: int) -> list[Fault]:
     """Calls of numbers that a list had suppressed by their digest, or an erasure."""
-    calls = [row async for row in queries.called(conn, since=since, most=most)]
+    calls = [row async for row in queries.called(conn, first=first, most=most)]
     secret = await suppressions.secret(conn)
     of = {
         value: phone
