@@ -24,10 +24,11 @@ from speed.house import House, house
 from speed.life import life
 from speed.lists import imports
 from speed.memory import memory
+from speed.parts import parts
 from speed.rate import rates
 from speed.scaling import plotted, scaling
 
-PARTS = ("life", "first", "claim", "imports", "pages", "doors", "rate", "scaling", "memory")
+PARTS = ("parts", "life", "first", "claim", "imports", "pages", "doors", "rate", "scaling", "memory")
 
 
 def told(name: str, done: dict[str, Any]) -> None:
@@ -49,6 +50,8 @@ async def run(place: House, part: str, a: argparse.Namespace) -> Any:
             return await claims(
                 place, [size for size in (100_000, 1_000_000, 10_000_000) if size <= a.rows], a.churn, told
             )
+        case "parts":
+            return await parts(place)
         case "imports":
             return await imports(place, min(a.rows, 1_000_000))
         case "pages":
