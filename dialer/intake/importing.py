@@ -181,6 +181,8 @@ class _Writer:
         self._now = now
         self._told = told
         self._dry_run = told.dry_run
+        # A new list into a new campaign has nothing to sift, and a fifth of the work is saved.
+        self._sift = told.dry_run
         self._owned = owned and not told.dry_run
         self._counted = not owned or not told.dry_run
 
@@ -202,6 +204,10 @@ class _Writer:
                     crash.at("import.written")
                 crash.at("import.committed")
                 break
+            except asyncpg.UniqueViolationError:
+                self._sift = True
+                if not left:
+                    raise
             except _AGAIN:
                 if not left:
                     raise
@@ -220,7 +226,9 @@ class _Writer:
         if state is CampaignState.STOPPED:
             raise ConfigError(f"{_stopped(campaign)} ({self.summary.added} were added before it was)")
         rows = chunk.incoming
-        enrolled = await imports.enrol(conn, campaign.id, rows, now=self._now, dry_run=self._dry_run)
+        enrolled = await imports.enrol(
+            conn, campaign.id, rows, now=self._now, sift=self._sift, dry_run=self._dry_run
+        )
         doubles: list[Bad] = []
         if enrolled.fresh < len(rows):
             first = await imports.duplicates(conn)

@@ -41,16 +41,25 @@ async def discard(conn: Connection) -> None:
 
 
 async def enrol(
-    conn: Connection, campaign_id: UUID, rows: Sequence[Incoming], *, now: datetime, dry_run: bool
+    conn: Connection, campaign_id: UUID, rows: Sequence[Incoming], *, now: datetime, sift: bool, dry_run: bool
 ) -> Enrolled:
-    """Add a chunk to the campaign, inside the caller's transaction; with ``dry_run`` only count."""
+    """Add a chunk to the campaign, inside the caller's transaction; with ``dry_run`` only count.
+
+    ``sift``: pass over numbers that the file had before or that the campaign has; from the first time on always, and
+    in a dry run. Raises asyncpg's UniqueViolationError for such a number otherwise, and for one that came meanwhile.
+    """
     await queries.clear_incoming(conn)
     await conn.copy_records_to_table("incoming", records=rows, columns=_COLUMNS)
-    if dry_run:
-        row = await queries.weigh_incoming(conn, campaign_id=campaign_id)
+    if sift:
+        await queries.index_incoming(conn)
+        row = await queries.sift_incoming(conn, campaign_id=campaign_id)
+        enrolled = Enrolled(row["fresh"], row["added"])
     else:
-        row = await queries.add_incoming(conn, campaign_id=campaign_id, now=now)
-    return Enrolled(row["fresh"], row["added"])
+        await queries.remember_incoming(conn)
+        enrolled = Enrolled(len(rows), len(rows))
+    if not dry_run:
+        await queries.add_incoming(conn, campaign_id=campaign_id, now=now)
+    return enrolled
 
 
 async def duplicates(conn: Connection) -> dict[int, int]:
