@@ -4,6 +4,10 @@
 -- Functions stand before the tables that they read.
 SET check_function_bodies = false;
 
+CREATE FUNCTION public.first_id(at timestamp with time zone) RETURNS uuid
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    RETURN (rpad(lpad(to_hex((floor((EXTRACT(epoch FROM at) * (1000)::numeric)))::bigint), 12, '0'::text), 32, '0'::text))::uuid;
+
 CREATE FUNCTION public.number_facts(of_phone text, of_campaign uuid, at timestamp with time zone, since timestamp with time zone, calls integer, lately timestamp with time zone, earliest interval, latest interval) RETURNS TABLE(suppressed text, hashed boolean, recent timestamp with time zone[], busy boolean, disputed boolean)
     LANGUAGE sql STABLE
     AS $$

@@ -76,11 +76,16 @@ with heard as materialized (
                                                   order by r.id desc limit 100) l) as at
   from agents g where g.strain = 0 and g.state = 'active'
 )
-select a.agent, count(*) as calls
+select h.name as agent, w.calls
 from heard h
-join attempts a on a.agent = h.name and a.began_at > coalesce(h.at, '-infinity')
-where a.state in ('placed', 'unreported') and a.began_at between :since::timestamptz - interval '1 day' and :since
-group by a.agent having count(*) >= :least;
+-- By their ids, in order of time: of who is heard there are none to be looked at.
+cross join lateral (
+  select count(*) as calls from attempts a
+  where a.id >= first_id(greatest(h.at, :since::timestamptz - interval '1 day'))
+    and a.id < first_id(:since::timestamptz + interval '1 ms')
+    and a.agent = h.name and a.state in ('placed', 'unreported') and a.began_at > coalesce(h.at, '-infinity')
+) w
+where w.calls >= :least;
 
 -- name: heard_agents(silence)
 -- Agents that rest for want of reports, and have had one since.

@@ -56,8 +56,7 @@ limit :most;
 
 -- name: i3_spend_is_the_ledger(newest, most, whole)
 -- Sums are those of the ledger, and a report's credits lie where the report lies: with its attempt's campaign, or in
--- suspense. What a person corrects is beside what reports say. A report's entries are never older than the report, and
--- an entry's id tells its milliseconds.
+-- suspense. What a person corrects is beside what reports say. A report's entries are never older than the report.
 with entries as (
   select campaign_id, sum(credits) as credits from ledger
   where :whole::boolean and campaign_id is not null group by campaign_id
@@ -77,8 +76,7 @@ with entries as (
          min(campaign_id::text) as campaign, count(distinct campaign_id) as campaigns
   from ledger
   where kind <> 'correction'
-    and id >= (select rpad(lpad(to_hex((floor(extract(epoch from min(received_at)) * 1000))::bigint), 12, '0'), 32, '0')
-               from news)::uuid
+    and id >= (select first_id(min(received_at)) from news)
   group by report_id
 )
 select what, why from (

@@ -27,14 +27,25 @@ def query(file: str, name: str, **values: str) -> str:
     return re.sub(r"(?<!:):([a-z_]+)\b", lambda parameter: values.get(parameter[1], "null"), found[1])
 
 
+async def planned(pool, text: str, *without: str) -> str:
+    """The plan of a query, without these ways of Postgres if it can."""
+    async with pool.acquire() as conn, conn.transaction():
+        for way in without:
+            await conn.execute(f"set local enable_{way} = off")
+        return "\n".join(row[0] for row in await conn.fetch(f"explain {text}"))
+
+
 @pytest.mark.parametrize(("file", "name", "index"), CASES)
 async def test_it_is_found_by_its_index(pool, file, name, index):
-    async with pool.acquire() as conn, conn.transaction():
-        for way in ("seqscan", "bitmapscan", "nestloop"):
-            await conn.execute(f"set local enable_{way} = off")
-        plan = "\n".join(row[0] for row in await conn.fetch(f"explain {query(file, name)}"))
+    plan = await planned(pool, query(file, name), "seqscan", "bitmapscan", "nestloop")
     assert index in plan, plan
     assert f"Seq Scan on {file}" not in plan, plan
+
+
+async def test_silence_is_looked_for_among_the_ids_of_a_day(pool):
+    plan = await planned(pool, query("agents", "silent_agents", since="now()", least="5"), "seqscan")
+    assert "Index Cond: ((id >= first_id" in plan, plan
+    assert "Seq Scan on attempts" not in plan, plan
 
 
 PEOPLE = """

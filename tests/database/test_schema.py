@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -6,6 +7,7 @@ import pytest
 from dialer import shipped
 from dialer.database.migrations import migrate
 from dialer.database.schema import dump, generate, normalise
+from dialer.domain.ids import first_id
 
 SQL = shipped.folder("sql")
 
@@ -89,3 +91,10 @@ def test_what_changes_from_run_to_run_is_left_out():
     assert normalise(dumped).endswith("\n\nCREATE TABLE public.t (\n    a integer\n);\n")
     assert "18.4" not in normalise(dumped)
     assert "abc" not in normalise(dumped)
+
+
+async def test_the_database_tells_the_first_id_of_an_instant_as_we_do(pool):
+    fractions = (0, 1, 999, 123_456, 999_999, *range(1000, 1_000_000, 1000))
+    instants = [datetime(2026, 6, 1, 12, 0, 0, fraction, tzinfo=UTC) for fraction in fractions]
+    told = await pool.fetch("select first_id(at) from unnest($1::timestamptz[]) at", instants)
+    assert [row[0] for row in told] == [first_id(at) for at in instants]

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import RFC_4122
 
-from dialer.domain.ids import new_id, new_ids
+from dialer.domain.ids import first_id, new_id, new_ids
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -40,3 +40,8 @@ def test_many_at_once_are_such_ids_in_order() -> None:
         (7, RFC_4122, int(NOW.timestamp() * 1000))
     }
     assert new_ids(NOW, 0) == []
+
+
+def test_no_id_of_an_instant_or_later_is_less_than_its_first() -> None:
+    assert first_id(NOW) <= min(new_id(NOW) for _ in range(1000))
+    assert first_id(NOW) > max(new_id(NOW - timedelta(milliseconds=1)) for _ in range(1000))
