@@ -21,6 +21,7 @@ from dialer import crash
 from dialer.database.queries import Connection
 from dialer.database.store import campaigns, contacts, imports
 from dialer.database.store.campaigns import CampaignRow
+from dialer.database.transaction import AGAIN
 from dialer.domain.campaign import CampaignState
 from dialer.domain.clock import Clock
 from dialer.domain.errors import ConfigError, DatabaseError
@@ -32,7 +33,7 @@ from dialer.intake.rejects import Rejects
 from dialer.intake.row import Bad
 
 _TIMES: Final = 5
-_AGAIN: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+_AGAIN: Final = (asyncpg.UniqueViolationError, *AGAIN)
 _REOPENED: Final = "new contacts"
 
 
@@ -204,11 +205,9 @@ class _Writer:
                     crash.at("import.written")
                 crash.at("import.committed")
                 break
-            except asyncpg.UniqueViolationError:
-                self._sift = True
-                if not left:
-                    raise
-            except _AGAIN:
+            except _AGAIN as error:
+                # A number that the file had before, or that the campaign has: by now, if others enrol in it too.
+                self._sift = self._sift or isinstance(error, asyncpg.UniqueViolationError)
                 if not left:
                     raise
         refused = sorted([*chunk.bad, *doubles], key=lambda bad: bad.line)
