@@ -26,7 +26,7 @@ def listing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     async def work() -> list[dict[str, Any]]:
         async with opened(config) as session, session.pool.acquire() as conn:
             await agents.ensure(conn, list(session.settings.agents), session.clock.now())
-            told, forms = await reports.ids_told(conn), await reports.last_forms(conn)
+            taught = await reports.taught(conn)
             return [
                 {
                     "agent": row.name,
@@ -35,9 +35,9 @@ def listing(config: ConfigOption = None, as_json: JsonOption = False) -> None:
                     "blocked_until": row.blocked_until,
                     "probing": row.strain.count > 0,
                     "pace": strain.grown(row.strain.slowed, row.strain.slowed_at, session.clock.now()),
-                    "ids_equal": EQUAL[reports.ids_equal(told.get(row.name, {}).values())],
-                    "signature_form": forms.get(row.name),
-                    "matched_by": {rule: ids.reports for rule, ids in told.get(row.name, {}).items()},
+                    "ids_equal": EQUAL[taught[row.name].ids_equal],
+                    "signature_form": taught[row.name].form,
+                    "matched_by": taught[row.name].matched_by,
                 }
                 for row in await agents.every(conn)
             ]

@@ -111,7 +111,7 @@ async def _matching(told: Facts, conn: Connection, agent: str, reported: Sequenc
     told.add("reports are signed as", _shares(Counter(row["form"] for row in reported)))
     rules = Counter(row["rule"] or "by hand" for row in reported)
     told.add("reports are matched by", _shares(rules))
-    equal = reports.ids_equal((await reports.ids_told(conn)).get(agent, {}).values())
+    equal = (await reports.taught(conn))[agent].ids_equal
     said = {True: "are equal", False: "differ", None: "are not known to be equal"}[equal]
     told.add("ids of make-call and report", said, Level.OK if equal else Level.NOTE)
 

@@ -1,7 +1,8 @@
 """Reports as they came: stored once, matched now or later."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -67,12 +68,15 @@ class Unmatched:
 
 
 @dataclass(frozen=True, slots=True)
-class Ids:
-    """How many reports were matched, in how many of them both ids were known, and in how many they were equal."""
+class Taught:
+    """What an agent's reports have taught of the provider."""
 
-    reports: int
-    compared: int
-    equal: int
+    form: str | None = None
+    """How its latest report was signed."""
+    matched_by: dict[str, int] = field(default_factory=dict)
+    """How many of the latest reports each rule has matched."""
+    ids_equal: bool | None = None
+    """Whether make-call's id and the report's are ever the same; None: nobody knows yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,17 +214,25 @@ async def get(conn: Connection, report_id: UUID) -> dict[str, Any] | None:
     return dict(row) if row else None
 
 
-async def ids_told(conn: Connection, looked: int = 1000) -> dict[str, dict[str, Ids]]:
-    """By agent and rule, what the matched among its latest ``looked`` reports tell of the two ids of a call."""
-    told: dict[str, dict[str, Ids]] = {}
+async def taught(conn: Connection, looked: int = 1000) -> Mapping[str, Taught]:
+    """What the latest ``looked`` reports of each agent tell of how the provider answers it; nothing of one unheard."""
+    forms = {row["agent"]: row["form"] async for row in queries.last_forms(conn)}
+    matched: defaultdict[str, list[Any]] = defaultdict(list)
     async for row in queries.agents_ids(conn, looked=looked):
-        told.setdefault(row["agent"], {})[row["rule"]] = Ids(row["reports"], row["compared"], row["equal"])
-    return told
-
-
-async def last_forms(conn: Connection) -> dict[str, str]:
-    """The form in which each agent's latest report was signed."""
-    return {row["agent"]: row["form"] async for row in queries.last_forms(conn)}
+        matched[row["agent"]].append(row)
+    return defaultdict(
+        Taught,
+        {
+            agent: Taught(
+                form,
+                {row["rule"]: row["reports"] for row in matched[agent]},
+                any(row["equal"] for row in matched[agent])
+                if any(row["compared"] for row in matched[agent])
+                else None,
+            )
+            for agent, form in forms.items()
+        },
+    )
 
 
 async def lately_applied(
@@ -240,11 +252,3 @@ async def of_contact(conn: Connection, contact_id: UUID) -> dict[UUID, bytes]:
     """The bodies of the reports that closed a contact's calls, by attempt."""
     rows = queries.reports_of_contact(conn, contact=contact_id)
     return {row["attempt_id"]: row["body"] async for row in rows}
-
-
-def ids_equal(told: Iterable[Ids]) -> bool | None:
-    """Whether make-call's id and the report's are ever the same; None: nobody knows yet."""
-    found = list(told)
-    if any(ids.equal for ids in found):
-        return True
-    return False if any(ids.compared for ids in found) else None

@@ -116,8 +116,8 @@ async def _one(conn: Connection, call: Call, name: str) -> Agent:
 
 
 async def _all(conn: Connection, call: Call) -> list[Agent]:
-    forms, told = await reports.last_forms(conn), await reports.ids_told(conn)
-    traffic, lines = await agents.traffic(conn, call.now), call.parts.lines()
+    taught, traffic = await reports.taught(conn), await agents.traffic(conn, call.now)
+    lines = call.parts.lines()
     return [
         Agent(
             name=row.name,
@@ -130,9 +130,9 @@ async def _all(conn: Connection, call: Call) -> list[Agent]:
             calls_last_minute=traffic[row.name].begun,
             live=traffic[row.name].live,
             max_live_calls=line.max_live_calls if line else None,
-            signature_form=forms.get(row.name),
-            ids_equal=reports.ids_equal(told.get(row.name, {}).values()),
-            matched_by={rule: ids.reports for rule, ids in told.get(row.name, {}).items()},
+            signature_form=taught[row.name].form,
+            ids_equal=taught[row.name].ids_equal,
+            matched_by=taught[row.name].matched_by,
         )
         for row in await agents.every(conn)
     ]
