@@ -2,8 +2,9 @@
 --
 -- Each is one statement, so that it sees one instant, and gives at most :most rows, so that it can run on a live system.
 -- Those that follow rows one by one look at the :newest, or at those from the id :first on, for ids are in order of time;
--- sums are compared with the tallies that triggers keep of the rows. Looked at :whole, all rows are read, which takes as
--- long as the tables are large. What needs zones or calendars is asked of Python (dialer.engine.audit): begun and rung
+-- sums are compared with the tallies that triggers keep of the rows. From the least id on, and looked at :whole, all rows
+-- are read, which takes as long as the tables are large. (Not "where :whole or id in (…)": such an or reads all rows to
+-- find few.) What needs zones or calendars is asked of Python (dialer.engine.audit): begun and rung
 -- give it the attempts.
 
 -- name: i1_stored_once(newest, most)
@@ -114,14 +115,15 @@ select what, why from (
 ) faults
 limit :most;
 
--- name: i4_reserved_while_live(first, most, whole)
+-- name: i4_reserved_while_live(first, most)
 -- Credits are set aside for an attempt exactly while it is live.
 select format('attempt %s', id) as what, format('%s with %s credits reserved', state, reserved) as why
-from attempts
+from (
+  select id, state, reserved from attempts where id >= :first
+  union
+  select id, state, reserved from attempts where state in ('dialing', 'placed', 'unknown')
+) a
 where (state in ('dialing', 'placed', 'unknown')) <> (reserved > 0)
-  and (:whole::boolean
-       or id in (select id from attempts where id >= :first
-                 union select id from attempts where state in ('dialing', 'placed', 'unknown')))
 limit :most;
 
 -- name: i5_one_live(most)
@@ -142,7 +144,7 @@ select what, why from (
 ) faults
 limit :most;
 
--- name: i6_attempt_limit(first, most, whole)
+-- name: i6_attempt_limit(first, most)
 -- The gate let no attempt pass that the limit of its version did not allow: after it, attempts ≤ max_attempts. What was
 -- spared as a 500 and reported after that gate counted too late to be known there. And the counts are those of the rows.
 with limits as materialized (
@@ -169,7 +171,7 @@ select what, why from (
     where e.contact_id = c.id and e.number < a.number and e.cause = 'server_error' and e.state = 'reported'
       and e.closed_at >= a.began_at
   ) late
-  where c.attempts > l.allowed + late.times and (:whole::boolean or c.id in (select id from called))
+  where c.attempts > l.allowed + late.times and c.id in (select id from called)
   union all
   select format('contact %s', c.id),
          format('counts %s tries and %s attempts, but has %s and at least %s', c.tries, c.attempts, t.tries, t.rang)
@@ -280,10 +282,12 @@ with versions as materialized (
   where campaign_id in (select campaign_id from campaign_versions where definition #>> '{budget,credits}' is not null)
 ), tries as materialized (
   select a.id, a.campaign_id, a.began_at, a.closed_at, v.credits, a.set_aside as estimate
-  from attempts a join versions v on v.campaign_id = a.campaign_id and v.version = a.campaign_version
-  where (a.closed_at is null or a.closed_at >= :since)
-    and a.id in (select id from attempts where id >= :first
-                 union select id from attempts where state in ('dialing', 'placed', 'unknown'))
+  from (
+    select * from attempts where id >= :first and (closed_at is null or closed_at >= :since)
+    union all
+    select * from attempts where id < :first and state in ('dialing', 'placed', 'unknown')
+  ) a
+  join versions v on v.campaign_id = a.campaign_id and v.version = a.campaign_version
 ), moments as (
   select campaign_id, booked_at + :margin::interval as at, 3 as rank, null::uuid as id, credits as change,
          null::numeric as allowed
@@ -306,7 +310,7 @@ from sums
 where allowed is not null and committed > allowed and at >= :since
 limit :most;
 
--- name: i9_everything_ends(now, first, margin, most, whole)
+-- name: i9_everything_ends(now, first, margin, most)
 -- A finished campaign has nothing open, a closed contact has its last attempt's disposition, and no live attempt waits
 -- longer than its time while a daemon is there to look; without one the waits stand still. Only strict waits for ever.
 select what, why from (
@@ -320,7 +324,7 @@ select what, why from (
   select format('contact %s', c.id), format('closed without the disposition of its last attempt, %s', a.disposition)
   from contacts c join attempts a on a.contact_id = c.id and a.number = c.tries
   where c.state = 'closed' and c.disposition is null and a.disposition is not null
-    and (:whole::boolean or c.id in (select contact_id from attempts where id >= :first))
+    and c.id in (select contact_id from attempts where id >= :first)
   union all
   select format('attempt %s', a.id), format('%s, should have been looked at %s ago', a.state, :now - a.resolve_at)
   from attempts a
@@ -348,7 +352,7 @@ select format('attempt %s', a.id) as what, format('its call %s is that of %s too
 from tries a join attempts o on o.provider_call_id = a.provider_call_id and o.id <> a.id
 limit :most;
 
--- name: i11_second_call_is_marked(first, most, whole)
+-- name: i11_second_call_is_marked(first, most)
 -- The call after one that may have rung says so. Not: after its report, or after a person said that it rang.
 select format('attempt %s', b.id) as what,
        format('follows %s, which was %s, and is not marked so', a.id, a.cause) as why
@@ -359,7 +363,7 @@ cross join lateral (
   order by n.number limit 1
 ) b
 where a.cause in ('server_error', 'unconfirmed', 'lost')
-  and (:whole::boolean or a.contact_id in (select contact_id from attempts where id >= :first and number > 1))
+  and a.contact_id in (select contact_id from attempts where id >= :first and number > 1)
   and (a.state = 'unknown' or (a.state = 'unreported' and a.disposition is null)
        or (a.state = 'reported' and a.closed_at > b.began_at))
   and not (case a.cause when 'server_error' then 'redial_after_500' else 'redial_after_unknown' end = any(b.marks))
@@ -379,7 +383,7 @@ with latest as materialized (
 select what, why from (
   select format('attempt %s', a.id) as what, format('is %s, and the history does not say so', a.state) as why
   from attempts a
-  where (:whole::boolean or a.id in (select id from latest))
+  where a.id in (select id from latest)
     and not exists (select 1 from history h
                     where h.contact_id = a.contact_id and h.attempt_id = a.id and h.state = a.state
                       and h.actor <> '' and h.reason <> '')
@@ -387,7 +391,7 @@ select what, why from (
   select format('contact %s', c.id), 'is closed, and the history does not say so'
   from contacts c
   where c.state = 'closed' and c.closed_at >= :since
-    and (:whole::boolean or c.id in (select contact_id from latest))
+    and c.id in (select contact_id from latest union all select id from contacts where :whole::boolean)
     and not exists (select 1 from history h
                     where h.contact_id = c.id and h.attempt_id is null and h.state = 'closed'
                       and h.actor <> '' and h.reason <> '')

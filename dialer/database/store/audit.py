@@ -58,7 +58,7 @@ class Bounds:
     @property
     def first(self) -> UUID:
         """The least id of an attempt that began since then."""
-        return first_id(self.since)
+        return UUID(int=0) if self.whole else first_id(self.since)
 
     @property
     def day_before(self) -> UUID:
@@ -96,11 +96,9 @@ _ASK: Final[dict[Invariant, Callable[[Connection, Bounds], AsyncIterator[Any]]]]
     Invariant.I3: lambda conn, b: queries.i3_spend_is_the_ledger(
         conn, newest=b.newest, most=b.most, whole=b.whole
     ),
-    Invariant.I4: lambda conn, b: queries.i4_reserved_while_live(
-        conn, first=b.first, most=b.most, whole=b.whole
-    ),
+    Invariant.I4: lambda conn, b: queries.i4_reserved_while_live(conn, first=b.first, most=b.most),
     Invariant.I5: lambda conn, b: queries.i5_one_live(conn, most=b.most),
-    Invariant.I6: lambda conn, b: queries.i6_attempt_limit(conn, first=b.first, most=b.most, whole=b.whole),
+    Invariant.I6: lambda conn, b: queries.i6_attempt_limit(conn, first=b.first, most=b.most),
     Invariant.I7: lambda conn, b: queries.i7_not_suppressed(
         conn, first=b.first, margin=b.margin, most=b.most
     ),
@@ -108,12 +106,10 @@ _ASK: Final[dict[Invariant, Callable[[Connection, Bounds], AsyncIterator[Any]]]]
         conn, since=b.since, first=b.day_before, margin=b.margin, most=b.most
     ),
     Invariant.I9: lambda conn, b: queries.i9_everything_ends(
-        conn, now=b.now, first=b.first, margin=b.margin, most=b.most, whole=b.whole
+        conn, now=b.now, first=b.first, margin=b.margin, most=b.most
     ),
     Invariant.I10: lambda conn, b: queries.i10_one_request(conn, newest=b.newest, most=b.most),
-    Invariant.I11: lambda conn, b: queries.i11_second_call_is_marked(
-        conn, first=b.first, most=b.most, whole=b.whole
-    ),
+    Invariant.I11: lambda conn, b: queries.i11_second_call_is_marked(conn, first=b.first, most=b.most),
     Invariant.I12: lambda conn, b: queries.i12_told(
         conn, since=b.since, first=b.first, newest=b.newest, most=b.most, whole=b.whole
     ),
