@@ -5,16 +5,18 @@ nothing, and what it finds is a fault of ours, whatever the provider did.
 """
 
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
 
 from dialer.database.queries import Connection
 from dialer.database.store import audit
-from dialer.database.store.audit import Bounds, Fault, Invariant, Rung
+from dialer.database.store.audit import Begun, Bounds, Fault, Invariant, Rung
 from dialer.domain.window import is_open
 
 MARGIN: Final = timedelta(seconds=30)
@@ -24,6 +26,9 @@ LOOK_BACK: Final = timedelta(days=7)
 NEWEST: Final = 10_000
 """Rows of a table that are followed one by one: more than a minute brings. Live calls are looked at whole, sums are
 compared with the tallies of the rows."""
+
+PAGE: Final = 10_000
+"""Rows that Python judges at once."""
 
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ALL: Final = 1 << 62
@@ -68,17 +73,18 @@ async def look(
     whole: bool = False,
     newest: int = NEWEST,
     limit: float = LIMIT,
+    page: int = PAGE,
 ) -> list[Finding]:
     """Every invariant, each with at most ``most`` faults; of the ``newest`` rows, or of all if ``whole``.
 
     Raises what asyncpg raises when Postgres is away, or when a look lasts longer than ``limit`` seconds.
     """
     if whole:
-        bounds = Bounds(now, BEGINNING, ALL, MARGIN, most, whole=True)
+        bounds = Bounds(now, BEGINNING, ALL, MARGIN, most, page, whole=True)
     else:
         async with pool.acquire() as conn, conn.transaction(readonly=True):
             since = await audit.since(conn, newest)
-        bounds = Bounds(now, max(since or now - LOOK_BACK, now - LOOK_BACK), newest, MARGIN, most)
+        bounds = Bounds(now, max(since or now - LOOK_BACK, now - LOOK_BACK), newest, MARGIN, most, page)
     findings = []
     for invariant, meaning in MEANINGS.items():
         began = time.perf_counter()
@@ -100,21 +106,41 @@ async def _faults(conn: Connection, invariant: Invariant, bounds: Bounds) -> lis
     match invariant:
         case Invariant.I6:
             faults += await audit.caps_of_spans(conn, bounds.first, bounds.most)
-            faults += [
-                Fault(f"attempt {item.id}", f"call {calls} of its number that day, the cap is {item.cap}")
-                for item in await audit.rung(conn, bounds.first, bounds.newest)
-                if (calls := 1 + earlier_that_day(item)) > item.cap
-            ]
+            async for rung in _pages(conn, audit.rung, bounds):
+                faults += [
+                    Fault(f"attempt {item.id}", f"call {calls} of its number that day, the cap is {item.cap}")
+                    for item in rung
+                    if (calls := 1 + earlier_that_day(item)) > item.cap
+                ]
         case Invariant.I7:
-            faults += await _out_of_hours(conn, bounds)
-            faults += await audit.called_though_barred(conn, bounds.first, bounds.margin, bounds.newest)
+            async for begun in _pages(conn, audit.begun, bounds):
+                faults += await _out_of_hours(conn, begun)
+            async for called in _pages(conn, audit.called, bounds):
+                faults += await audit.barred(conn, called, bounds.margin)
         case _:
             pass
     return faults
 
 
-async def _out_of_hours(conn: Connection, bounds: Bounds) -> list[Fault]:
-    begun = await audit.begun(conn, bounds.first, bounds.newest)
+class _Row(Protocol):
+    @property
+    def id(self) -> UUID: ...
+
+
+T = TypeVar("T", bound=_Row)
+
+
+async def _pages(
+    conn: Connection, ask: Callable[[Connection, UUID, int], Awaitable[list[T]]], bounds: Bounds
+) -> AsyncIterator[list[T]]:
+    """All rows from the first on, never more than a page of them in memory."""
+    after = bounds.first
+    while rows := await ask(conn, after, bounds.page):
+        yield rows
+        after = rows[-1].id
+
+
+async def _out_of_hours(conn: Connection, begun: Sequence[Begun]) -> list[Fault]:
     definitions = await audit.definitions(conn, {(item.campaign_id, item.version) for item in begun})
     return [
         Fault(

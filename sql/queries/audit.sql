@@ -4,8 +4,8 @@
 -- Those that follow rows one by one look at the :newest, or at those from the id :first on, for ids are in order of time;
 -- sums are compared with the tallies that triggers keep of the rows. From the least id on, and looked at :whole, all rows
 -- are read, which takes as long as the tables are large. (Not "where :whole or id in (…)": such an or reads all rows to
--- find few.) What needs zones or calendars is asked of Python (dialer.engine.audit): begun and rung
--- give it the attempts.
+-- find few.) What needs zones or calendars is asked of Python (dialer.engine.audit): begun, rung
+-- and called give it the attempts, in pages by id.
 
 -- name: i1_stored_once(newest, most)
 -- A report's key is kept for good, and a revision has what it revises.
@@ -180,7 +180,7 @@ select what, why from (
 ) faults
 limit :most;
 
--- name: rung(first, most)
+-- name: rung(after, most)
 -- I6: attempts under a cap a day, whose number had so many calls before, in the 50 hours that a local day can touch.
 with caps as materialized (
   select campaign_id, version, (definition #>> '{caps,per_number_per_day}')::int as cap
@@ -195,8 +195,8 @@ cross join lateral (
   where e.phone = a.phone and e.began_at > a.began_at - interval '50 hours' and (e.began_at, e.id) < (a.began_at, a.id)
     and e.state not in ('not_placed', 'aborted')
 ) b
-where a.id >= :first and a.state not in ('not_placed', 'aborted') and b.times >= c.cap
-limit :most;
+where a.id > :after and a.state not in ('not_placed', 'aborted') and b.times >= c.cap
+order by a.id limit :most;
 
 -- name: i6_caps_of_spans(first, most)
 -- Nor more often than a cap of 7 or 30 days, or sooner than the least gap, that the attempt's version set.
@@ -235,8 +235,8 @@ join attempts a on a.phone = s.phone and a.began_at > s.added_at + :margin::inte
 where a.id >= :first
 limit :most;
 
--- name: begun(first, most)
--- I7: attempts whose campaign's version shuts at times, with the zones of their contact, newest first.
+-- name: begun(after, most)
+-- I7: attempts whose campaign's version shuts at times, with the zones of their contact.
 with shut as materialized (
   select campaign_id, version from campaign_versions
   where (definition #>> '{window,always}')::boolean is not true or definition -> 'packs' <> '[]'
@@ -246,9 +246,8 @@ select a.id, a.campaign_id, a.campaign_version as version, a.began_at, k.zones, 
 from attempts a
 join shut s on s.campaign_id = a.campaign_id and s.version = a.campaign_version
 join contacts k on k.id = a.contact_id
-where a.id >= :first
-order by a.id desc
-limit :most;
+where a.id > :after
+order by a.id limit :most;
 
 -- name: definitions(campaigns, versions)
 -- Definitions of versions that were in force.
@@ -261,11 +260,11 @@ join unnest(:campaigns::uuid[], :versions::int[]) as w(campaign_id, version)
 -- When the so-manieth newest attempt began; ids are in order of time.
 select began_at from attempts order by id desc offset :newest limit 1;
 
--- name: called(first, most)
--- I7: the newest attempts, if any suppression is a digest: only Python can tell whose it is.
+-- name: called(after, most)
+-- I7: attempts, if any suppression is a digest: only Python can tell whose it is.
 select id, campaign_id, phone, began_at from attempts
-where id >= :first and exists (select 1 from suppressions where digest is not null)
-order by id desc limit :most;
+where id > :after and exists (select 1 from suppressions where digest is not null)
+order by id limit :most;
 
 -- name: barred(digests)
 -- I7: those of these digests that are suppressed, and since when.

@@ -225,6 +225,22 @@ async def test_a_planted_fault_is_found_by_its_invariant_and_by_no_other(engine,
     assert set(await found(engine, whole=whole)) == set(invariant.split())
 
 
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "more calls to the number than its cap",
+        "a call outside the window",
+        "a call after a list suppressed the digest of the number",
+    ],
+)
+async def test_what_python_judges_is_found_on_every_page(engine, busy, planted):
+    _, statement = PLANTED[planted]
+    await engine.pool.execute(statement)
+    (at_once,) = (await found(engine)).values()
+    (in_pages,) = (await found(engine, page=1)).values()
+    assert set(in_pages) == set(at_once)
+
+
 async def test_a_report_that_books_twice_is_found(engine, busy):
     await engine.pool.execute(
         """drop index ledger_books_a_report_once;

@@ -1,6 +1,6 @@
 """The audit: what ``sql/queries/audit.sql`` finds, and the attempts that Python judges. It only reads."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -44,8 +44,8 @@ class Fault:
 class Bounds:
     """How far one look reaches: attempts begun since, so many of the newest rows, ``most`` faults of one invariant.
 
-    ``margin``: how long a commit may take, so that what was decided meanwhile is no fault. ``whole``: all rows, however
-    many there are.
+    ``margin``: how long a commit may take, so that what was decided meanwhile is no fault. ``page``: rows that Python
+    judges at once. ``whole``: all rows, however many there are.
     """
 
     now: datetime
@@ -53,6 +53,7 @@ class Bounds:
     newest: int
     margin: timedelta
     most: int
+    page: int
     whole: bool = False
 
     @property
@@ -88,6 +89,16 @@ class Rung:
     began_at: datetime
     cap: int
     earlier: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """An attempt, of a number that may be suppressed by its digest."""
+
+    id: UUID
+    campaign_id: UUID
+    phone: str
+    began_at: datetime
 
 
 _ASK: Final[dict[Invariant, Callable[[Connection, Bounds], AsyncIterator[Any]]]] = {
@@ -127,9 +138,9 @@ async def caps_of_spans(conn: Connection, first: UUID, most: int) -> list[Fault]
     return [Fault(row["what"], row["why"]) async for row in rows]
 
 
-async def begun(conn: Connection, first: UUID, most: int) -> list[Begun]:
-    """The newest attempts of campaigns that may not call at every hour."""
-    rows = queries.begun(conn, first=first, most=most)
+async def begun(conn: Connection, after: UUID, most: int) -> list[Begun]:
+    """A page of the attempts of campaigns that may not call at every hour, in order of id."""
+    rows = queries.begun(conn, after=after, most=most)
     return [
         Begun(
             row["id"],
@@ -144,34 +155,39 @@ async def begun(conn: Connection, first: UUID, most: int) -> list[Begun]:
     ]
 
 
-async def rung(conn: Connection, first: UUID, most: int) -> list[Rung]:
-    """Attempts whose number had as many calls before as its cap allows in a day."""
-    rows = queries.rung(conn, first=first, most=most)
+async def rung(conn: Connection, after: UUID, most: int) -> list[Rung]:
+    """A page of the attempts whose number had as many calls before as its cap allows in a day, in order of id."""
+    rows = queries.rung(conn, after=after, most=most)
     return [
         Rung(row["id"], tuple(row["zones"]), row["began_at"], row["cap"], tuple(row["earlier"]))
         async for row in rows
     ]
 
 
-async def called_though_barred(conn: Connection, first: UUID, margin: timedelta, most: int) -> list[Fault]:
-    """Calls of numbers that a list had suppressed by their digest, or an erasure."""
-    calls = [row async for row in queries.called(conn, first=first, most=most)]
+async def called(conn: Connection, after: UUID, most: int) -> list[Called]:
+    """A page of all attempts, in order of id; none if nothing is suppressed by a digest."""
+    rows = queries.called(conn, after=after, most=most)
+    return [Called(row["id"], row["campaign_id"], row["phone"], row["began_at"]) async for row in rows]
+
+
+async def barred(conn: Connection, calls: Sequence[Called], margin: timedelta) -> list[Fault]:
+    """Those of these calls whose numbers a list had suppressed by their digest, or an erasure."""
     secret = await suppressions.secret(conn)
     of = {
         value: phone
-        for phone in {row["phone"] for row in calls}
+        for phone in {call.phone for call in calls}
         for value in suppressions.digests(phone, secret)
     }
     bars: dict[str, list[Any]] = {}
     async for row in queries.barred(conn, digests=list(of)):
         bars.setdefault(of[row["digest"]], []).append(row)
     return [
-        Fault(f"attempt {call['id']}", f"its number was suppressed by its digest: {bar['reason']}")
+        Fault(f"attempt {call.id}", f"its number was suppressed by its digest: {bar['reason']}")
         for call in calls
-        for bar in bars.get(call["phone"], ())
-        if bar["campaign_id"] in (None, call["campaign_id"])
-        and bar["added_at"] + margin < call["began_at"]
-        and (bar["expires_at"] is None or bar["expires_at"] > call["began_at"])
+        for bar in bars.get(call.phone, ())
+        if bar["campaign_id"] in (None, call.campaign_id)
+        and bar["added_at"] + margin < call.began_at
+        and (bar["expires_at"] is None or bar["expires_at"] > call.began_at)
     ]
 
 
