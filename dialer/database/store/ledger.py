@@ -13,7 +13,7 @@ from dialer.database.queries import Connection, load
 from dialer.domain.budget import day_of
 from dialer.domain.campaign import Campaign
 from dialer.domain.campaign.limits import Budget
-from dialer.domain.ids import new_id
+from dialer.domain.ids import new_ids
 
 queries = load("ledger")
 
@@ -66,7 +66,7 @@ async def book(conn: Connection, entries: Sequence[Entry], *, actor: str, reason
     """Write entries, and add them to the campaigns' sums in the same transaction."""
     await queries.book(
         conn,
-        ids=[new_id(now) for _ in entries],
+        ids=new_ids(now, len(entries)),
         campaigns=[e.campaign_id for e in entries],
         agents=[e.agent for e in entries],
         reports=[e.report_id for e in entries],

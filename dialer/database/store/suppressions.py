@@ -10,7 +10,7 @@ from uuid import UUID
 from dialer.database.queries import Connection, load
 from dialer.domain import digest
 from dialer.domain.digest import Algorithm
-from dialer.domain.ids import new_id
+from dialer.domain.ids import new_ids
 
 queries = load("suppressions")
 
@@ -33,7 +33,7 @@ async def add(conn: Connection, phones: Sequence[str], why: Why, now: datetime) 
     """Suppress numbers: those that were not suppressed before, or not for so long."""
     rows = queries.suppress(
         conn,
-        ids=[new_id(now) for _ in phones],
+        ids=new_ids(now, len(phones)),
         phones=phones,
         campaign_id=why.campaign_id,
         source=why.source,
@@ -51,7 +51,7 @@ async def add_digests(
     """Suppress numbers that are known by a digest only: how many were not suppressed before."""
     rows = queries.suppress_digests(
         conn,
-        ids=[new_id(now) for _ in digests],
+        ids=new_ids(now, len(digests)),
         algorithms=[str(algorithm) for algorithm, _ in digests],
         digests=[value for _, value in digests],
         campaign_id=why.campaign_id,
