@@ -107,6 +107,40 @@ CREATE TABLE public.agents (
     CONSTRAINT agents_strain_check CHECK ((strain >= 0))
 );
 
+CREATE TABLE public.reports (
+    id uuid NOT NULL,
+    agent text NOT NULL,
+    type text NOT NULL,
+    key text NOT NULL,
+    call_id text,
+    phone text,
+    started_at timestamp with time zone,
+    credits numeric(18,6),
+    body bytea NOT NULL,
+    sha256 bytea NOT NULL,
+    form text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    state text NOT NULL,
+    attempt_id uuid,
+    rule text DEFAULT ''::text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    replay_at timestamp with time zone,
+    replays integer DEFAULT 0 NOT NULL,
+    CONSTRAINT applied_to_an_attempt CHECK (((state = 'applied'::text) = (attempt_id IS NOT NULL))),
+    CONSTRAINT reports_state_check CHECK ((state = ANY (ARRAY['applied'::text, 'unmatched'::text, 'quarantined'::text, 'ignored'::text, 'revision'::text])))
+)
+WITH (fillfactor='80');
+
+CREATE VIEW public.agents_heard AS
+ SELECT name,
+    ( SELECT max(l.received_at) AS max
+           FROM ( SELECT r.received_at
+                   FROM public.reports r
+                  WHERE (r.agent = g.name)
+                  ORDER BY r.id DESC
+                 LIMIT 100) l) AS at
+   FROM public.agents g;
+
 CREATE TABLE public.attempts (
     id uuid NOT NULL,
     contact_id uuid NOT NULL,
@@ -512,30 +546,6 @@ CREATE VIEW public.outcomes AS
     c.closed_at
    FROM (public.contacts c
      JOIN public.campaigns p ON ((p.id = c.campaign_id)));
-
-CREATE TABLE public.reports (
-    id uuid NOT NULL,
-    agent text NOT NULL,
-    type text NOT NULL,
-    key text NOT NULL,
-    call_id text,
-    phone text,
-    started_at timestamp with time zone,
-    credits numeric(18,6),
-    body bytea NOT NULL,
-    sha256 bytea NOT NULL,
-    form text NOT NULL,
-    received_at timestamp with time zone NOT NULL,
-    state text NOT NULL,
-    attempt_id uuid,
-    rule text DEFAULT ''::text NOT NULL,
-    reason text DEFAULT ''::text NOT NULL,
-    replay_at timestamp with time zone,
-    replays integer DEFAULT 0 NOT NULL,
-    CONSTRAINT applied_to_an_attempt CHECK (((state = 'applied'::text) = (attempt_id IS NOT NULL))),
-    CONSTRAINT reports_state_check CHECK ((state = ANY (ARRAY['applied'::text, 'unmatched'::text, 'quarantined'::text, 'ignored'::text, 'revision'::text])))
-)
-WITH (fillfactor='80');
 
 CREATE TABLE public.schema_migrations (
     version integer NOT NULL,

@@ -71,10 +71,7 @@ returning name;
 -- name: silent_agents(since, least)
 -- Agents whose calls have been over for long, without any report since: so many wait for one.
 with heard as materialized (
-  -- The latest to be stored; of a spool, they may have come in another order.
-  select g.name, (select max(l.received_at) from (select r.received_at from reports r where r.agent = g.name
-                                                  order by r.id desc limit 100) l) as at
-  from agents g where g.strain = 0 and g.state = 'active'
+  select g.name, h.at from agents g join agents_heard h on h.name = g.name where g.strain = 0 and g.state = 'active'
 )
 select h.name as agent, w.calls
 from heard h
@@ -89,11 +86,8 @@ where w.calls >= :least;
 
 -- name: heard_agents(silence)
 -- Agents that rest for want of reports, and have had one since.
-select g.name from agents g
-where g.strain > 0 and starts_with(g.reason, :silence)
-  and exists (select 1 from (select r.received_at from reports r where r.agent = g.name
-                             order by r.id desc limit 100) l
-              where l.received_at > g.changed_at);
+select g.name from agents g join agents_heard h on h.name = g.name
+where g.strain > 0 and starts_with(g.reason, :silence) and h.at > g.changed_at;
 
 -- name: list_agents()
 -- Every agent, by name.
