@@ -30,7 +30,8 @@ compared with the tallies of the rows."""
 PAGE: Final = 10_000
 """Rows that Python judges at once."""
 
-BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
+BEGINNING: Final = datetime(1970, 1, 2, tzinfo=UTC)
+"""Before all ids, and so is the day before it."""
 ALL: Final = 1 << 62
 
 LIMIT: Final = 5.0
@@ -137,6 +138,8 @@ async def _pages(
     after = bounds.first
     while rows := await ask(conn, after, bounds.page):
         yield rows
+        if len(rows) < bounds.page:
+            return
         after = rows[-1].id
 
 

@@ -4,8 +4,8 @@
 -- Those that follow rows one by one look at the :newest, or at those from the id :first on, for ids are in order of time;
 -- sums are compared with the tallies that triggers keep of the rows. From the least id on, and looked at :whole, all rows
 -- are read, which takes as long as the tables are large. (Not "where :whole or id in (…)": such an or reads all rows to
--- find few.) What needs zones or calendars is asked of Python (dialer.engine.audit): begun, rung
--- and called give it the attempts, in pages by id.
+-- find few.) What needs zones or calendars is asked of Python (dialer.engine.audit): begun, rung and called give it the
+-- attempts, in pages by id.
 
 -- name: i1_stored_once(newest, most)
 -- A report's key is kept for good, and a revision has what it revises.

@@ -59,12 +59,12 @@ class Bounds:
     @property
     def first(self) -> UUID:
         """The least id of an attempt that began since then."""
-        return UUID(int=0) if self.whole else first_id(self.since)
+        return first_id(self.since)
 
     @property
     def day_before(self) -> UUID:
         """The least id of an attempt that may have been live then."""
-        return UUID(int=0) if self.whole else first_id(self.since - timedelta(days=1))
+        return first_id(self.since - timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True)
