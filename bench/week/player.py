@@ -82,7 +82,7 @@ class Player:
         client = await stack.enter_async_context(
             Client(self.settings.calldock.base_url, timeout=30, connect_timeout=5)
         )
-        self.parts = Parts(self.settings, self.pool, self.time, client)
+        self.parts = Parts(self.settings, self.pool, self.pool, self.time, client)
         await self.parts.enrol()
         self.client = client
         secrets = {AGENT: token_secrets(AGENT, self.settings)}

@@ -131,7 +131,7 @@ async def _call(
     async with Client(
         calldock.base_url, timeout=timeout, connect_timeout=calldock.connect_timeout.total_seconds()
     ) as client:
-        parts = Parts(session.settings, session.pool, session.clock, client)
+        parts = Parts(session.settings, session.pool, session.pool, session.clock, client)
         await parts.enrol()
         if rests := await _rests(session, agent):
             return _nobody(None, rests)

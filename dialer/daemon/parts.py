@@ -1,4 +1,4 @@
-"""The parts of one process, put together over one pool."""
+"""The parts of one process, put together."""
 
 from uuid import UUID
 
@@ -25,9 +25,14 @@ log = structlog.get_logger()
 
 
 class Parts:
-    """The engine of one process over one pool. ``dialer call`` uses it too, without a door."""
+    """The engine of one process. ``dialer call`` uses it too, without a door.
 
-    def __init__(self, settings: Settings, pool: asyncpg.Pool, clock: Clock, client: Client) -> None:
+    ``dialling``: the connections of the gate and of the answers.
+    """
+
+    def __init__(
+        self, settings: Settings, pool: asyncpg.Pool, dialling: asyncpg.Pool, clock: Clock, client: Client
+    ) -> None:
         self.id: UUID = new_id(clock.now())
         self.settings = settings
         self.marks: dict[str, str] = {}
@@ -38,8 +43,8 @@ class Parts:
         self.wake = Wake(list(settings.agents))
         throttle = Throttle(Limits(part=settings.breakers.failures))
         most = settings.database.batch
-        self.settler = Settler(pool, clock, self.wake, throttle, self.marks, most=min(500, most))
-        self.gate = Gate(pool, clock, self.definitions, self.id)
+        self.settler = Settler(dialling, clock, self.wake, throttle, self.marks, most=min(500, most))
+        self.gate = Gate(dialling, clock, self.definitions, self.id)
         self.diallers = {
             name: Dialler(
                 caller(name, agent, settings),

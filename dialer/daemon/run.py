@@ -108,12 +108,10 @@ class Daemon:
         async with AsyncExitStack() as stack:
             dsn = await stack.enter_async_context(database(settings))
             await migrated(dsn)
-            # The door has connections of its own: dialling can never keep a report waiting for one.
-            sizes = settings.database
-            pool = await create_pool(dsn, min_size=sizes.pool_min, max_size=sizes.pool_max)
+            pool = await create_pool(dsn, min_size=1, max_size=settings.database.pool_max)
             stack.push_async_callback(shut, pool)
-            door_pool = await create_pool(dsn, min_size=1, max_size=2, application_name="dialer webhook")
-            stack.push_async_callback(shut, door_pool)
+            # Of their own: no page and no sweep keeps a call waiting for a connection, and no call a report.
+            dialling, door_pool = await working_pools(stack, dsn, settings)
             clock = DatabaseClock()
             await clock.sync(pool)
             client = await stack.enter_async_context(
@@ -124,7 +122,7 @@ class Daemon:
                     connections=settings.calldock.connections,
                 )
             )
-            parts = Parts(settings, pool, clock, client)
+            parts = Parts(settings, pool, dialling, clock, client)
             await parts.enrol()
             restore = Restore(pool, clock, settings.state_dir / "journal.json")
             settings.state_dir.mkdir(parents=True, exist_ok=True)
@@ -223,6 +221,24 @@ class Daemon:
         for task in done - {stopping}:
             task.result()
             raise RuntimeError(f"{task.get_coro()} ended by itself")
+
+
+async def working_pools(
+    stack: AsyncExitStack, dsn: str, settings: Settings
+) -> tuple[asyncpg.Pool, asyncpg.Pool]:
+    """The connections of dialling, and those of the door."""
+    sizes = settings.database
+    dialling = await create_pool(
+        dsn,
+        min_size=sizes.pool_min,
+        max_size=sizes.pool_max,
+        application_name="dialer gate",
+        generic=True,
+    )
+    stack.push_async_callback(shut, dialling)
+    door = await create_pool(dsn, min_size=1, max_size=2, application_name="dialer webhook", generic=True)
+    stack.push_async_callback(shut, door)
+    return dialling, door
 
 
 async def open_door(

@@ -5,8 +5,9 @@ Reaching the server is retried until a deadline: a database that starts, restart
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -16,6 +17,9 @@ from dialer.domain.errors import DatabaseError
 STATEMENT_TIMEOUT = 30.0
 LOCK_TIMEOUT = 10.0
 IDLE_IN_TRANSACTION_TIMEOUT = 30.0
+
+REPLAN: Final = 10.0
+"""Seconds that a generic plan holds at most: one made while a table was empty reads all of it when it is not."""
 
 # A server that is there but cannot have us now, or is not there yet.
 PASSING = (
@@ -40,9 +44,11 @@ async def create_pool(
     application_name: str = "dialer",
     statement_timeout: float = STATEMENT_TIMEOUT,
     deadline: float = 30.0,
+    generic: bool = False,
 ) -> asyncpg.Pool:
     """A pool of connections to `dsn`; times in seconds, 0 for no limit on a statement.
 
+    `generic`: a statement is planned for all values alike, not for each; good where none has an optional filter.
     Raises DatabaseError when no connection is had within `deadline` seconds, and at once when the server
     refuses us (password, name of the database).
     """
@@ -53,9 +59,10 @@ async def create_pool(
             min_size=min_size,
             max_size=max_size,
             init=prepare,
-            connection_class=_Kept,
+            connection_class=_Generic if generic else _Kept,
             timeout=10,
-            server_settings=_settings(application_name, statement_timeout),
+            server_settings=_settings(application_name, statement_timeout)
+            | ({"plan_cache_mode": "force_generic_plan"} if generic else {}),
         )
 
     return await _persist(attempt, dsn, deadline)
@@ -98,6 +105,22 @@ class _Kept(asyncpg.Connection):
     def get_reset_query(self) -> str:
         """One round trip a transaction that would undo nothing."""
         return ""
+
+
+class _Generic(_Kept):
+    """A session that plans anew after ten seconds; while it is young, whenever it is twice as old as its plans."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._began = self._planned = time.monotonic()
+
+    def get_reset_query(self) -> str:
+        """A round trip once in a while."""
+        now = time.monotonic()
+        if now - self._planned < min(REPLAN, self._planned - self._began):
+            return ""
+        self._planned = now
+        return "discard plans"
 
 
 def _encode(value: Any) -> str:

@@ -134,9 +134,10 @@ class Applier:
         await self._lessons.read(conn, {item.agent for item in incoming})
         incoming = [replace(i, report=self._lessons.turned(i.agent, i.report)) for i in incoming]
         keys = [(item.agent, item.report.type, dedupe_key(item.report, item.body)) for item in incoming]
-        known = await reports.known(conn, keys)
         facts = [self._facts(item.agent, item.report) for item in incoming]
         shelf = Shelf(await self._candidates(conn, facts))
+        # After the contacts are locked, or a person could be erased unseen.
+        known, secret = await reports.known(conn, keys)
         taken: set[UUID] = set()
         rows: list[ReportRow] = []
         applied: dict[UUID, Applied] = {}
@@ -166,7 +167,7 @@ class Applier:
             if closing is not None:
                 taken.add(closing.attempt.id)
                 applied[row.id] = closing
-        rows = await self._forget(conn, rows)
+        rows = await self._forget(conn, rows, secret)
         stored = await reports.insert(conn, rows, now)
         crash.at("apply.stored")
         if overtaken := [
@@ -210,9 +211,10 @@ class Applier:
             case never:
                 assert_never(never)
 
-    async def _forget(self, conn: Connection, rows: list[ReportRow]) -> list[ReportRow]:
+    async def _forget(self, conn: Connection, rows: list[ReportRow], secret: bytes | None) -> list[ReportRow]:
         """Of a person who was erased meanwhile only the key and the credits are kept."""
-        erased = await suppressions.erased(conn, {row.phone for row in rows if row.phone is not None})
+        phones = {row.phone for row in rows if row.phone is not None}
+        erased = await suppressions.erased(conn, phones, secret)
         return [
             replace(row, body=ERASED, phone=None, started_at=None, replay_at=None)
             if row.phone in erased
@@ -224,7 +226,7 @@ class Applier:
         self, conn: Connection, rows: Sequence[ReportRow], now: datetime
     ) -> dict[UUID, Receipt]:
         """Another door stored a report of the same key since we looked: ours is its double, or its revision."""
-        known = await reports.known(conn, [(row.agent, row.type, row.key) for row in rows])
+        known, _ = await reports.known(conn, [(row.agent, row.type, row.key) for row in rows])
         revisions = [row for row in rows if known[row.agent, row.type, row.key] != row.sha256]
         await reports.insert(conn, [_revision(row) for row in revisions], now)
         receipts = dict.fromkeys((row.id for row in rows), Receipt.DUPLICATE)

@@ -111,7 +111,10 @@ class Closer:
         crash.at("close.closed")
         if spared := [item.attempt.contact_id for item in applied if item.attempt.spared]:
             await contacts.count_attempts(conn, spared)
-        closed = set(await contacts.release(conn, releases, actor="cadence", now=now))
+        phones = [item.attempt.phone for item in applied]
+        closed, woken = await contacts.release(
+            conn, releases, changed=phones, freed=phones, actor="cadence", now=now
+        )
         ends = [
             Ended(
                 item.attempt.id,
@@ -128,8 +131,6 @@ class Closer:
         await follow(conn, definitions, ends, now)
         if opted_out:
             await opt_out(conn, opted_out, now)
-        phones = [item.attempt.phone for item in applied]
-        woken = await contacts.numbers_changed(conn, phones, freed=phones, now=now)
         return woken | {item.attempt.agent for item in applied}
 
     async def heed(self, conn: Connection, heard: Iterable[Report], now: datetime) -> None:
@@ -151,6 +152,6 @@ async def opt_out(conn: Connection, phones: Sequence[str], now: datetime) -> Non
     A person who was erased is suppressed already, and the number is not to be kept again.
     """
     named = {phone for phone in phones if PHONE.fullmatch(phone)}
-    phones = sorted(named - await suppressions.erased(conn, named))
+    phones = sorted(named - await suppressions.erased(conn, named, await suppressions.secret(conn)))
     await suppress.add(conn, phones, [], Why("report", "asked not to be called", "webhook"), now)
     log.info("suppressed by report", numbers=len(phones))

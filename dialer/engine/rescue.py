@@ -184,7 +184,11 @@ class Rescuer:
         released = [release for rescue, release in judged if release is not None and rescue.id in moved]
         woken = {item.agent for item in overdue}
         if released:
-            closed = set(await contacts.release(conn, released, actor="rescue", now=now))
+            phones = [item.phone for item, (_, release) in zip(overdue, judged, strict=True) if release]
+            closed, freed = await contacts.release(
+                conn, released, changed=phones, freed=phones, actor="rescue", now=now
+            )
+            woken |= freed
             ends = [
                 Ended(
                     item.id,
@@ -198,7 +202,5 @@ class Rescuer:
                 if release is not None and rescue.id in moved and release.disposition is not None
             ]
             await follow(conn, definitions, ends, now)
-            phones = [item.phone for item, (_, release) in zip(overdue, judged, strict=True) if release]
-            woken |= await contacts.numbers_changed(conn, phones, freed=phones, now=now)
         log.info("rescued", attempts=len(moved))
         return len(overdue), woken

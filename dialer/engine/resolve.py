@@ -240,8 +240,8 @@ async def _wait(conn: Connection, overdue: Overdue, said: str, actor: str, now: 
 
 
 async def _let_go(conn: Connection, overdue: Overdue, release: Release, actor: str, now: datetime) -> None:
-    await contacts.release(conn, [release], actor=actor, now=now)
-    await contacts.numbers_changed(conn, [overdue.phone], freed=[overdue.phone], now=now)
+    phones = [overdue.phone]
+    await contacts.release(conn, [release], changed=phones, freed=phones, actor=actor, now=now)
     await steer.notify(conn, "contact")
 
 

@@ -103,9 +103,7 @@ class Settler:
         freed = [o.passed.request.phone for o in outcomes if not locks(o.answer)]
 
         async def work(conn: Connection) -> set[str]:
-            await self._record(conn, outcomes, verdicts, now)
-            changed = [o.passed.request.phone for o in outcomes]
-            woken = await contacts.numbers_changed(conn, changed, freed=freed, now=now)
+            woken = await self._record(conn, outcomes, verdicts, freed, now)
             for conclusion in conclusions:
                 await conclusion(conn)
             crash.at("settle.written")
@@ -119,16 +117,25 @@ class Settler:
         return [verdict.settlement.state for verdict in verdicts]
 
     async def _record(
-        self, conn: Connection, outcomes: Sequence[Outcome], verdicts: Sequence[Verdict], now: datetime
-    ) -> None:
+        self,
+        conn: Connection,
+        outcomes: Sequence[Outcome],
+        verdicts: Sequence[Verdict],
+        freed: Sequence[str],
+        now: datetime,
+    ) -> set[str]:
+        """Write the answers, and let contacts follow: the agents whose turn it may be."""
         settlements = [verdict.settlement for verdict in verdicts]
         moved = await attempts.settle(conn, settlements, actor="dial", now=now)
         if late := [s for s in settlements if s.id not in moved]:
             # The report, or the rescue, was faster. The answer changes no state, but its call id is kept.
             await attempts.note_answers(conn, late)
         released = [v.release for v in verdicts if v.release is not None and v.settlement.id in moved]
+        changed = [o.passed.request.phone for o in outcomes]
+        closed, woken = await contacts.release(
+            conn, released, changed=changed, freed=freed, actor="dial", now=now
+        )
         if released:
-            closed = set(await contacts.release(conn, released, actor="dial", now=now))
             ends = [
                 Ended(
                     passed.attempt_id,
@@ -144,6 +151,7 @@ class Settler:
                 if release is not None and release.disposition is not None and passed.contact_id in closed
             ]
             await follow(conn, {o.passed.campaign_id: o.passed.campaign for o in outcomes}, ends, now)
+        return woken
 
     def _conclude(self, outcomes: Sequence[Outcome], now: datetime) -> list[Conclusion]:
         """What reaches beyond one contact, as writes to be made."""

@@ -71,10 +71,13 @@ with closed as (
 )
 select id from closed;
 
--- name: release_contacts(ids, states, due_ats, reasons, spared, errors, marks, dispositions, numbers, actor, now)
+-- name: release_contacts(ids, states, due_ats, reasons, spared, errors, marks, dispositions, numbers, changed, freed, waited, actor, now)
 -- What becomes of contacts whose attempt ended: waiting again, or closed. Spared takes back the count of the attempt.
 -- The guard is the number: only the contact's latest attempt decides, or, while none is live, the latest that may have
 -- rung: a newer one that was refused says nothing about the person. A closed contact stays closed.
+-- Attempts of changed numbers changed: what lies unmatched is tried again at once, but for one that is being tried now.
+-- Where a number is freed, other contacts that waited for it are due as they were. Returns the contacts, and the agents
+-- whose turn it may be.
 with released as (
   update contacts c
   set state       = case when c.state = 'closed' then 'closed' else r.state end,
@@ -100,28 +103,25 @@ with released as (
 ), told as (
   insert into history (at, actor, campaign_id, contact_id, state, reason)
   select :now, :actor, campaign_id, id, state, reason from released
+), hastened as (
+  update reports set replay_at = :now
+  where id in (select id from reports where state = 'unmatched' and phone = any(:changed::text[])
+               order by id for update skip locked)
+), woken as (
+  update contacts c set due_at = greatest(asked_at, :now), reason = ''
+  where phone = any(:freed::text[]) and state = 'waiting' and reason = :waited
+    and not exists (select 1 from released r where r.id = c.id)
+  returning campaign_id
 )
-select id, state from released;
+select id, state, null as agent from released
+union all
+select distinct null::uuid, null, p.agent from woken w join campaigns p on p.id = w.campaign_id;
 
 -- name: count_attempts(contacts)!
 -- Attempts that had been spared rang after all: they count, whichever attempt decides about the contact.
 update contacts c set attempts = c.attempts + s.times
 from (select id, count(*) as times from unnest(:contacts::uuid[]) as u(id) group by id) s
 where c.id = s.id;
-
--- name: numbers_changed(changed, freed, reason, now)
--- Attempts of these numbers changed: what lies unmatched is tried again at once, but for one that is being tried now.
--- Where a number is free again, contacts that waited for it are due as they were. Returns whose turn it may be.
-with hastened as (
-  update reports set replay_at = :now
-  where id in (select id from reports where state = 'unmatched' and phone = any(:changed::text[])
-               order by id for update skip locked)
-), woken as (
-  update contacts set due_at = greatest(asked_at, :now), reason = ''
-  where phone = any(:freed::text[]) and state = 'waiting' and reason = :reason
-  returning campaign_id
-)
-select distinct p.agent from woken w join campaigns p on p.id = w.campaign_id;
 
 -- name: release_start(campaign_id, now)$
 -- A start releases the contacts that waited for it.
@@ -225,13 +225,18 @@ insert into history (at, actor, campaign_id, contact_id, attempt_id, state, reas
 values (:at, :actor, :campaign_id, :contact_id, :attempt_id, :state, :reason);
 
 -- name: close_undiallable(campaign_id, actor, now)$
--- Once nothing else of a campaign is open: close what can never be called as things stand, with its reason.
+-- Once nothing else of a campaign is open: close what can never be called as things stand, with its reason. The first
+-- in the order of the index tells it at once of a campaign that is under way; without, all of it was read.
 with closed as (
   update contacts c set state = 'closed', closed_at = :now
   where c.campaign_id = :campaign_id and c.state = 'waiting' and c.due_at = 'infinity' and c.asked_at <> 'infinity'
-    and not exists (
-      select 1 from contacts o
-      where o.campaign_id = :campaign_id and o.state <> 'closed' and (o.due_at <> 'infinity' or o.asked_at = 'infinity'))
+    and case when (select k.due_at from contacts k where k.campaign_id = :campaign_id and k.state = 'waiting'
+                   order by k.due_at, k.id limit 1) = 'infinity'
+        then not exists (
+          select 1 from contacts o
+          where o.campaign_id = :campaign_id and o.state <> 'closed'
+            and (o.due_at <> 'infinity' or o.asked_at = 'infinity'))
+        end
   returning id, campaign_id, reason
 ), told as (
   insert into history (at, actor, campaign_id, contact_id, state, reason)

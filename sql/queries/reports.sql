@@ -5,13 +5,11 @@
 --   replay    unmatched -> applied, when an attempt of its number changed or its time has come
 --   person    unmatched, quarantined -> applied (attach) | ignored
 
--- name: known_reports(agents, types, keys)
--- Which of these are stored already, and with which body.
-select r.agent, r.type, r.key, r.sha256
-from reports r
-join unnest(:agents::text[], :types::text[], :keys::text[]) as k(agent, type, key)
-  on r.agent = k.agent and r.type = k.type and r.key = k.key
-where r.state <> 'revision';
+-- name: known_reports(agents, types, keys, secret)
+-- Which of these are stored already, and with which body; and the secret of erasures, of which each batch wants to know.
+select k.agent, k.type, k.key, r.sha256, (select secret from keys where name = :secret) as secret
+from unnest(:agents::text[], :types::text[], :keys::text[]) as k(agent, type, key)
+left join reports r on r.agent = k.agent and r.type = k.type and r.key = k.key and r.state <> 'revision';
 
 -- name: insert_reports(ids, agents, types, keys, call_ids, phones, started_ats, credits, bodies, shas, forms, states, attempts, rules, reasons, replay_ats, received_ats)
 -- Store reports once each; those not returned were stored by someone else.

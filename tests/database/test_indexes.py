@@ -82,3 +82,23 @@ async def test_what_is_asked_again_and_again_does_not_look_at_all_who_wait(pool,
         )
         [told] = await conn.fetchval(f"explain (analyze, format json) {sql}")
     assert looked_at(told["Plan"]) < 20
+
+
+CLOSED = """
+insert into contacts (id, campaign_id, key, phone, zones, state, reason, asked_at, due_at, created_at, closed_at)
+select gen_random_uuid(), c.id, i, '+1646' || 2000000 + i, '{UTC}', 'closed', 'answered', now(), now(), now(), now()
+from campaigns c, generate_series(1, 5000) i;
+insert into contacts (id, campaign_id, key, phone, zones, state, asked_at, due_at, created_at)
+select gen_random_uuid(), c.id, i, '+1646' || 1000000 + i, '{UTC}', 'waiting', now(), now(), now()
+from campaigns c, generate_series(5001, 6000) i;
+"""
+
+
+async def test_what_closes_the_undiallable_does_not_look_at_all_who_are_closed(pool):
+    async with pool.acquire() as conn:
+        await conn.execute(PEOPLE.partition(";")[0] + ";" + CLOSED)
+        await conn.execute("analyze")
+        campaign = await conn.fetchval("select id from campaigns limit 1")
+        sql = query("contacts", "close_undiallable", now="now()", campaign_id=f"'{campaign}'::uuid")
+        [told] = await conn.fetchval(f"explain (analyze, format json) {sql}")
+    assert looked_at(told["Plan"]) < 20

@@ -31,6 +31,26 @@ async def test_a_pooled_connection_is_in_utc_has_its_limits_and_bears_our_name(p
     assert isinstance(await pool.fetchval("select now()"), datetime)
 
 
+async def test_a_generic_session_plans_for_all_values_and_anew_when_it_is_twice_as_old(database, conn):
+    pool = await create_pool(database, min_size=1, max_size=1, generic=True)
+
+    async def last_after(query: str) -> str:
+        """What the session was last told, after it was given back."""
+        async with pool.acquire() as session:
+            await session.execute(query)
+            pid = session.get_server_pid()
+        return await conn.fetchval("select query from pg_stat_activity where pid = $1", pid)
+
+    try:
+        assert await pool.fetchval("show plan_cache_mode") == "force_generic_plan"
+        assert await last_after("select pg_sleep(1)") == "discard plans"
+        assert await last_after("select 1") == "select 1"
+        assert await last_after("select pg_sleep(1.5)") == "discard plans"
+    finally:
+        await pool.close()
+    assert await conn.fetchval("show plan_cache_mode") == "auto"
+
+
 async def test_a_server_that_is_not_there_is_an_error_after_the_deadline_and_names_no_password(tmp_path):
     began = time.monotonic()
     with pytest.raises(DatabaseError, match=r"database\.url") as caught:

@@ -173,7 +173,8 @@ def release(state, number=0):
     async def verb(conn, id_):
         due = LATER if state is ContactState.WAITING else None
         released = Release(id_, number, state, due, "reason")
-        return await contacts.release(conn, [released], actor="dial", now=NOW)
+        closed, _ = await contacts.release(conn, [released], changed=[], freed=[], actor="dial", now=NOW)
+        return closed
 
     return verb
 

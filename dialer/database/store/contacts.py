@@ -230,8 +230,20 @@ async def close_waiting(conn: Connection, dropped: Sequence[Drop], *, actor: str
     return len([row async for row in rows])
 
 
-async def release(conn: Connection, released: Sequence[Release], *, actor: str, now: datetime) -> list[UUID]:
-    """Contacts wait again or are closed: the ids of those that are closed now."""
+async def release(
+    conn: Connection,
+    released: Sequence[Release],
+    *,
+    changed: Sequence[str],
+    freed: Sequence[str],
+    actor: str,
+    now: datetime,
+) -> tuple[set[UUID], set[str]]:
+    """Contacts wait again or are closed: the ids of those that are closed now, and the agents whose turn it may be.
+
+    Attempts of ``changed`` numbers changed: their unmatched reports are tried again at once. Contacts that waited for
+    one of those that are ``freed`` are due as they were.
+    """
     rows = queries.release_contacts(
         conn,
         ids=[r.contact_id for r in released],
@@ -244,26 +256,20 @@ async def release(conn: Connection, released: Sequence[Release], *, actor: str, 
         marks=[" ".join(r.marks) for r in released],
         dispositions=[r.disposition for r in released],
         numbers=[r.number for r in released],
+        changed=changed,
+        freed=freed,
+        waited=NUMBER_LIVE,
         actor=actor,
         now=now,
     )
-    return [row["id"] async for row in rows if row["state"] == ContactState.CLOSED]
+    told = [row async for row in rows]
+    closed = {row["id"] for row in told if row["state"] == ContactState.CLOSED}
+    return closed, {row["agent"] for row in told if row["agent"] is not None}
 
 
 async def count_attempts(conn: Connection, spared: Sequence[UUID]) -> None:
     """Attempts of these contacts, one for each time that a contact is named, count after all."""
     await queries.count_attempts(conn, contacts=spared)
-
-
-async def numbers_changed(
-    conn: Connection, changed: Sequence[str], *, freed: Sequence[str], now: datetime
-) -> set[str]:
-    """Attempts of numbers changed: their unmatched reports are tried again at once.
-
-    Contacts that waited for one of those that are ``freed`` are due as they were; the agents that call them.
-    """
-    rows = queries.numbers_changed(conn, changed=changed, freed=freed, reason=NUMBER_LIVE, now=now)
-    return {row["agent"] async for row in rows}
 
 
 async def release_start(conn: Connection, campaign_id: UUID, now: datetime) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from dialer.database.queries import Connection, load
+from dialer.database.store.suppressions import ERASURE
 
 queries = load("reports")
 
@@ -93,15 +94,22 @@ class Locked:
     attempt_id: UUID | None
 
 
-async def known(conn: Connection, keys: Sequence[tuple[str, str, str]]) -> dict[tuple[str, str, str], bytes]:
-    """Which (agent, type, key) are stored already, and the sha256 of their bodies."""
+async def known(
+    conn: Connection, keys: Sequence[tuple[str, str, str]]
+) -> tuple[dict[tuple[str, str, str], bytes], bytes | None]:
+    """Which (agent, type, key) are stored already, with the sha256 of their bodies; and the secret of erasures."""
     rows = queries.known_reports(
         conn,
         agents=[agent for agent, _, _ in keys],
         types=[kind for _, kind, _ in keys],
         keys=[key for _, _, key in keys],
+        secret=ERASURE,
     )
-    return {(row["agent"], row["type"], row["key"]): row["sha256"] async for row in rows}
+    told = [row async for row in rows]
+    stored = {
+        (row["agent"], row["type"], row["key"]): row["sha256"] for row in told if row["sha256"] is not None
+    }
+    return stored, told[0]["secret"]
 
 
 async def insert(conn: Connection, rows: Sequence[ReportRow], now: datetime) -> set[UUID]:

@@ -122,9 +122,8 @@ async def lifted(conn: Connection, phone: str) -> list[dict[str, Any]]:
     return [dict(row) async for row in rows]
 
 
-async def erased(conn: Connection, phones: Iterable[str]) -> set[str]:
-    """Those of these numbers whose owners were erased."""
-    key = await secret(conn)
+async def erased(conn: Connection, phones: Iterable[str], key: bytes | None) -> set[str]:
+    """Those of these numbers whose owners were erased; ``key``: the ``secret``."""
     if key is None:
         return set()
     of = {digest.keyed(phone, key): phone for phone in phones}
