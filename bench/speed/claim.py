@@ -31,7 +31,7 @@ async def claims(
     """Milliseconds of a claim of 200, all facts of their numbers with it, at each size of the table."""
     await place.empty()
     await place.campaign()
-    pool = await create_pool(place.dsn, min_size=1, max_size=2, statement_timeout=0)
+    pool = await create_pool(place.dsn, min_size=1, max_size=2, statement_timeout=0, generic=True)
     told = []
     try:
         async with pool.acquire() as conn:

@@ -113,12 +113,17 @@ def international(text: str) -> str | None:
     """``text`` as ``+`` and digits (E.164), or None. A number without ``+`` or ``00`` gets its ``+``."""
     if len(text) > LONGEST_LABEL:
         return None
-    plain = "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf").strip()
-    match = _PHONE.fullmatch(plain)
+    plain = text if text.isascii() else "".join(filter(_shown, unicodedata.normalize("NFKC", text)))
+    match = _PHONE.fullmatch(plain.strip())
     if match is None:
         return None
     digits = "".join(c for c in match["rest"] if c.isdigit())
     return f"+{digits}" if 4 <= len(digits) <= 15 and digits[0] != "0" else None
+
+
+def _shown(character: str) -> bool:
+    """Not a mark of direction or the like, which text out of a chat or a page carries along."""
+    return unicodedata.category(character) != "Cf"
 
 
 def _moment(text: str) -> datetime | None:

@@ -24,7 +24,7 @@ from dialer.domain.pacing import Bucket
 from dialer.domain.screening import SEND_WITHIN
 from dialer.engine.definitions import Definitions
 from dialer.engine.opening import Opening
-from dialer.engine.passage import AHEAD, MOST, InDoubtError, Line, Passage, Passed
+from dialer.engine.passage import AHEAD, MOST, REOPEN, InDoubtError, Line, Passage, Passed
 from dialer.engine.turn import Order
 
 UNREAD: Final = timedelta(milliseconds=200)
@@ -69,7 +69,7 @@ class Gate:
             bucket = Bucket.per_second(rate, locked.next_at)
             tokens = min(bucket.tokens(now, now + AHEAD), most, 1 if strained.count else most)
             if not tokens:
-                return Passage([], bucket.next_at - AHEAD / 2, bucket.next_at - AHEAD / 2)
+                return Passage([], bucket.next_at - REOPEN, bucket.next_at - REOPEN)
             opening = Opening(conn, line, now, deadline, bucket, tokens)
             await opening.count()
             await opening.survey(self._definitions, only)
@@ -81,7 +81,7 @@ class Gate:
                 again = now + strain.probe(locked.reason)
                 await agents.probe(conn, line.name, again)
                 return Passage(list(begun), again)
-            return Passage(list(begun), opening.again_at(), bucket.next_at - AHEAD / 2)
+            return Passage(list(begun), opening.again_at(), bucket.next_at - REOPEN)
 
         try:
             return await transact(self._pool, work)

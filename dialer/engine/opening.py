@@ -24,7 +24,7 @@ from dialer.domain.pacing import Bucket
 from dialer.domain.screening import Allowed, Case, Deferred, Refused, Undiallable, screen
 from dialer.engine import purse
 from dialer.engine.definitions import Definitions
-from dialer.engine.passage import AHEAD, MOST, Line, Passed
+from dialer.engine.passage import AHEAD, MOST, REOPEN, Line, Passed
 from dialer.engine.turn import Lane, Order
 
 ANSWER_WITHIN: Final = timedelta(seconds=60)
@@ -299,9 +299,9 @@ class Opening:
     def again_at(self) -> datetime | None:
         """When to open again: as the next token nears if more may be due, else at the next due time."""
         if self._full:
-            return max(self._now, self._bucket.next_at - AHEAD / 2)
+            return max(self._now, self._bucket.next_at - REOPEN)
         waits = [
-            lane.bucket.next_at - AHEAD / 2
+            lane.bucket.next_at - REOPEN
             for lane in self._lanes.values()
             if lane.bucket is not None and not lane.bucket.tokens(self._now, self._now + AHEAD)
         ]

@@ -11,8 +11,11 @@ from dialer.domain.campaign import Campaign
 from dialer.engine.purse import Ceilings
 
 AHEAD: Final = timedelta(milliseconds=500)
-"""How far ahead tokens are taken. The gate opens again when half of that is left: much longer than a gate lasts, so
-that no slot passes unused; and far less than ``SEND_WITHIN``."""
+"""How far ahead tokens are taken: far less than ``SEND_WITHIN``."""
+
+REOPEN: Final = timedelta(milliseconds=400)
+"""The gate opens again when so much of that is left: much longer than a gate lasts, so that no slot passes unused; and
+soon enough that no passage is large, for reports wait while one lasts."""
 
 MOST: Final = 1000
 """Contacts in one passage."""

@@ -7,7 +7,7 @@ import pytest
 
 from dialer.calldock.client import Client
 from dialer.engine.dial import Caller, Dialler
-from dialer.engine.passage import AHEAD, Passage
+from dialer.engine.passage import REOPEN, Passage
 from dialer.engine.wake import Wake
 
 DEADLINE = 10
@@ -88,7 +88,7 @@ async def test_the_gate_says_until_when_its_tokens_are_taken(engine, tools):
     passage = await engine.open(tools.SALES)
     last = max(passed.slot_at for passed in passage.passed)
     interval = timedelta(seconds=1 / float(tools.SALES.calls_per_second))
-    assert passage.no_sooner == last + interval - AHEAD / 2
+    assert passage.no_sooner == last + interval - REOPEN
     again = await engine.open(tools.SALES)
     assert not again.passed
     assert again.no_sooner == passage.no_sooner
