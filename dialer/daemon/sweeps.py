@@ -45,7 +45,7 @@ def sweeps(
 
     async def finish() -> None:
         async def work(conn: Connection) -> list[str]:
-            return await steer.finish(conn, clock.now())
+            return await steer.finish(conn, clock.now(), parts.definitions)
 
         await transact(parts.pool, work)
 

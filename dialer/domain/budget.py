@@ -7,6 +7,7 @@ So a ceiling is passed by no more than live calls cost beyond what was set aside
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -27,6 +28,7 @@ class Purse:
         self.left -= price
 
 
+@lru_cache(maxsize=64)  # a gate asks at one instant for all campaigns, which share few zones
 def day_of(zone: str, now: datetime) -> tuple[datetime, datetime]:
     """The local day at ``now``: its first instant, and that of the next day, UTC."""
     place = ZoneInfo(zone)

@@ -133,8 +133,10 @@ class Opening:
         return min((each.calls(price) for each in purses), default=MOST)
 
     async def _warn(self, campaign: Campaign, row: campaigns.Active, used: purse.Used) -> None:
+        if used.spent < used.limit * campaign.budget.warn_at:
+            return
         since, _ = day_of(campaign.budget.timezone, self._now)
-        if used.spent < used.limit * campaign.budget.warn_at or (row.warned_at and row.warned_at >= since):
+        if row.warned_at and row.warned_at >= since:
             return
         reason = f"warning: {used.spent:f} of {used.limit:f}, {used.purse.name}"
         if await campaigns.warn(self._conn, row.id, reason, since, self._now):

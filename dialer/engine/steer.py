@@ -16,9 +16,10 @@ from dialer.campaign_file import CampaignFile
 from dialer.database.queries import Connection
 from dialer.database.store import agents, campaigns, contacts
 from dialer.domain import sequence
-from dialer.domain.campaign import MOVES, CampaignState, Change, diff
+from dialer.domain.campaign import MOVES, Campaign, CampaignState, Change, diff
 from dialer.domain.errors import ConfigError
 from dialer.domain.ids import new_id
+from dialer.engine.definitions import Definitions
 
 CHANNEL: Final = "dialer"
 """Where daemons listen. A hint only: a lost one costs seconds, never a call."""
@@ -108,7 +109,9 @@ async def resume(conn: Connection, name: str, *, actor: str, now: datetime) -> N
 async def stop(conn: Connection, name: str, *, actor: str, now: datetime) -> int:
     """The end: what waits is closed, what is live is still booked. Returns how many contacts were closed."""
     campaign_id = await _move(conn, name, CampaignState.STOPPED, "stopped", actor=actor, now=now)
-    return await contacts.close_campaign(conn, campaign_id, reason="campaign stopped", actor=actor, now=now)
+    return await contacts.close_campaigns(
+        conn, [campaign_id], reason="campaign stopped", actor=actor, now=now
+    )
 
 
 async def pause_by_fault(conn: Connection, campaign_id: UUID, reason: str, now: datetime) -> None:
@@ -136,33 +139,46 @@ async def fire(
     return released
 
 
-async def finish(conn: Connection, now: datetime) -> list[str]:
+async def finish(conn: Connection, now: datetime, definitions: Definitions | None = None) -> list[str]:
     """Close what can never be called, end campaigns whose time is over, and finish those with nothing open."""
-    lasting = []
-    for row in await campaigns.every(conn):
-        if row.state is CampaignState.STOPPED:
-            # Those that were being called when it was stopped, and would be called again.
-            await contacts.close_campaign(conn, row.id, reason="campaign stopped", actor="dialer", now=now)
-        if row.state is not CampaignState.ACTIVE:
-            continue
-        schedule = row.definition.schedule
-        if schedule.ends is not None and schedule.ends <= now:
-            await contacts.close_campaign(conn, row.id, reason="campaign ended", actor="schedule", now=now)
-            continue
-        wanted = row.definition.goal.successes
-        if wanted is not None and await campaigns.successes(conn, row.id) >= wanted:
-            await contacts.close_campaign(conn, row.id, reason="goal reached", actor="dialer", now=now)
-            continue
-        starts_again = schedule.cron is not None or (schedule.starts is not None and schedule.starts > now)
-        if row.definition.lasting or starts_again:
-            lasting.append(row.id)
-            continue
-        await contacts.close_undiallable(conn, row.id, actor="dialer", now=now)
+    rows = await campaigns.to_end(conn)
+    versions = [(id_, version) for id_, _, version in rows]
+    known = await (definitions or Definitions()).of(conn, versions)
+    # Those that were being called when it was stopped, and would be called again.
+    stopped = [id_ for id_, state, _ in rows if state is CampaignState.STOPPED]
+    active = {id_: known[id_] for id_, state, _ in rows if state is CampaignState.ACTIVE}
+    ended = [id_ for id_, campaign in active.items() if _over(campaign, now)]
+    aims = {id_: campaign.goal.successes for id_, campaign in active.items() if id_ not in ended}
+    had = await campaigns.successes(conn, [id_ for id_, aim in aims.items() if aim is not None])
+    reached = [id_ for id_, aim in aims.items() if aim is not None and had.get(id_, 0) >= aim]
+    lasting = [
+        id_
+        for id_, campaign in active.items()
+        if id_ not in (*ended, *reached) and (campaign.lasting or _starts_again(campaign, now))
+    ]
+    for ids, reason, actor in (
+        (stopped, "campaign stopped", "dialer"),
+        (ended, "campaign ended", "schedule"),
+        (reached, "goal reached", "dialer"),
+    ):
+        if ids:
+            await contacts.close_campaigns(conn, ids, reason=reason, actor=actor, now=now)
+    if finishing := [id_ for id_ in active if id_ not in lasting]:
+        await contacts.close_undiallable(conn, finishing, actor="dialer", now=now)
     finished = await campaigns.finish(conn, lasting, now)
     for campaign_id, name in finished:
         log.info("campaign finished", campaign=name)
         await _tell(conn, campaign_id, CampaignState.FINISHED, "every contact is closed", "dialer", now)
     return [name for _, name in finished]
+
+
+def _over(campaign: Campaign, now: datetime) -> bool:
+    return campaign.schedule.ends is not None and campaign.schedule.ends <= now
+
+
+def _starts_again(campaign: Campaign, now: datetime) -> bool:
+    schedule = campaign.schedule
+    return schedule.cron is not None or (schedule.starts is not None and schedule.starts > now)
 
 
 async def notify(conn: Connection, what: str) -> None:

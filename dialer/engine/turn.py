@@ -1,9 +1,10 @@
 """Whose turn it is among the campaigns of an agent."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from heapq import heappop, heappush
 from uuid import UUID
 
 from dialer.domain.campaign import Campaign
@@ -43,16 +44,25 @@ class Order:
     def ahead(self, lanes: Sequence[Lane], steps: int) -> Counter[UUID]:
         """How often it is whose turn in the next steps, if each has as many to call as its quota allows."""
         next_ = Order(self._lanes.copy(), self._campaigns.copy())
-        found, left = Counter[UUID](), list(lanes)
+        found, left = Counter[UUID](), {lane.id: lane for lane in lanes}
+        queues: defaultdict[str, list[tuple[float, UUID]]] = defaultdict(list)
+        for lane in lanes:
+            heappush(queues[lane.campaign.pacing.lane], (next_._campaigns.due(lane.id), lane.id))
         while len(left) > 1 and steps:
             steps -= 1
-            lane = min(left, key=next_.of)
+            kind = min(queues, key=lambda kind: (next_._lanes.due(kind), kind != "speed"))
+            lane = left[heappop(queues[kind])[1]]
             next_.served(lane)
             found[lane.id] += 1
-            if found[lane.id] >= lane.quota:
-                left.remove(lane)
-        if len(left) == 1:
-            found[left[0].id] += min(steps, left[0].quota - found[left[0].id])
+            if found[lane.id] < lane.quota:
+                heappush(queues[kind], (next_._campaigns.due(lane.id), lane.id))
+                continue
+            del left[lane.id]
+            if not queues[kind]:
+                del queues[kind]
+        if steps and left:
+            (last,) = left.values()
+            found[last.id] += min(steps, last.quota - found[last.id])
         return found
 
     def served(self, lane: Lane) -> None:

@@ -96,9 +96,17 @@ select id from warned;
 -- What its calls have cost.
 select coalesce((select spent from spend where campaign_id = :campaign_id), 0);
 
--- name: successes(campaign_id)$
--- How many of its attempts came to what the campaign wants.
-select coalesce((select successes from spend where campaign_id = :campaign_id), 0);
+-- name: successes(ids)
+-- How many of their attempts came to what these campaigns want; no row: none yet.
+select campaign_id, successes from spend where campaign_id = any(:ids::uuid[]);
+
+-- name: to_end()
+-- Campaigns that may have something to close: active ones, and stopped ones in which somebody waits again.
+select c.id, c.state, c.version from campaigns c
+where c.state = 'active'
+   or (c.state = 'stopped' and (select k.id from contacts k where k.campaign_id = c.id and k.state = 'waiting'
+                                order by k.due_at, k.id limit 1) is not null)
+order by c.id;
 
 -- name: campaign_versions(ids)
 -- The versions in force.

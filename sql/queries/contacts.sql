@@ -153,11 +153,11 @@ with moved as (
 )
 select m.id, p.agent from moved m join campaigns p on p.id = m.campaign_id;
 
--- name: close_campaign_contacts(campaign_id, reason, actor, now)$
--- Close all that waits in a campaign.
+-- name: close_campaign_contacts(campaigns, reason, actor, now)$
+-- Close all that waits in these campaigns.
 with closed as (
   update contacts set state = 'closed', reason = :reason, closed_at = :now
-  where campaign_id = :campaign_id and state = 'waiting'
+  where campaign_id = any(:campaigns::uuid[]) and state = 'waiting'
   returning id, campaign_id
 ), told as (
   insert into history (at, actor, campaign_id, contact_id, state, reason)
@@ -224,20 +224,22 @@ select at, actor, attempt_id, state, reason from history where contact_id = :id 
 insert into history (at, actor, campaign_id, contact_id, attempt_id, state, reason)
 values (:at, :actor, :campaign_id, :contact_id, :attempt_id, :state, :reason);
 
--- name: close_undiallable(campaign_id, actor, now)$
+-- name: close_undiallable(campaigns, actor, now)$
 -- Once nothing else of a campaign is open: close what can never be called as things stand, with its reason. The first
 -- in the order of the index tells it at once of a campaign that is under way; without, all of it was read.
-with closed as (
-  update contacts c set state = 'closed', closed_at = :now
-  where c.campaign_id = :campaign_id and c.state = 'waiting' and c.due_at = 'infinity' and c.asked_at <> 'infinity'
-    and case when (select k.due_at from contacts k where k.campaign_id = :campaign_id and k.state = 'waiting'
+with stuck as materialized (
+  select u.id from unnest(:campaigns::uuid[]) as u(id)
+  where case when (select k.due_at from contacts k where k.campaign_id = u.id and k.state = 'waiting'
                    order by k.due_at, k.id limit 1) = 'infinity'
         then not exists (
           select 1 from contacts o
-          where o.campaign_id = :campaign_id and o.state <> 'closed'
-            and (o.due_at <> 'infinity' or o.asked_at = 'infinity'))
+          where o.campaign_id = u.id and o.state <> 'closed' and (o.due_at <> 'infinity' or o.asked_at = 'infinity'))
         end
-  returning id, campaign_id, reason
+), closed as (
+  update contacts c set state = 'closed', closed_at = :now
+  from stuck s
+  where c.campaign_id = s.id and c.state = 'waiting' and c.due_at = 'infinity' and c.asked_at <> 'infinity'
+  returning c.id, c.campaign_id, c.reason
 ), told as (
   insert into history (at, actor, campaign_id, contact_id, state, reason)
   select :now, :actor, campaign_id, id, 'closed', reason from closed

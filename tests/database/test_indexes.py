@@ -99,6 +99,6 @@ async def test_what_closes_the_undiallable_does_not_look_at_all_who_are_closed(p
         await conn.execute(PEOPLE.partition(";")[0] + ";" + CLOSED)
         await conn.execute("analyze")
         campaign = await conn.fetchval("select id from campaigns limit 1")
-        sql = query("contacts", "close_undiallable", now="now()", campaign_id=f"'{campaign}'::uuid")
+        sql = query("contacts", "close_undiallable", now="now()", campaigns=f"array['{campaign}'::uuid]")
         [told] = await conn.fetchval(f"explain (analyze, format json) {sql}")
     assert looked_at(told["Plan"]) < 20

@@ -195,7 +195,7 @@ async def close_number(conn, id_):
 
 async def close_campaign(conn, id_):
     (row,) = await conn.fetch("select campaign_id from contacts where id = $1", id_)
-    return await contacts.close_campaign(conn, row[0], reason="r", actor="a", now=NOW)
+    return await contacts.close_campaigns(conn, [row[0]], reason="r", actor="a", now=NOW)
 
 
 async def close_expired(conn, id_):

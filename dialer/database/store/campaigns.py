@@ -132,10 +132,14 @@ async def spent(conn: Connection, campaign_id: UUID) -> Decimal:
     return found
 
 
-async def successes(conn: Connection, campaign_id: UUID) -> int:
-    """How many of its attempts came to what the campaign wants."""
-    count: int = await queries.successes(conn, campaign_id=campaign_id)
-    return count
+async def successes(conn: Connection, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many of their attempts came to what these campaigns want; nothing of those that have none yet."""
+    return {row["campaign_id"]: row["successes"] async for row in queries.successes(conn, ids=ids)}
+
+
+async def to_end(conn: Connection) -> list[tuple[UUID, CampaignState, int]]:
+    """Campaigns that may have something to close: their ids, states and versions."""
+    return [(row["id"], CampaignState(row["state"]), row["version"]) async for row in queries.to_end(conn)]
 
 
 async def survey(conn: Connection, agent: str, now: datetime) -> list[Active]:

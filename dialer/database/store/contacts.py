@@ -284,19 +284,19 @@ async def reset_due(conn: Connection, campaign_id: UUID) -> int:
     return reset
 
 
-async def close_campaign(
-    conn: Connection, campaign_id: UUID, *, reason: str, actor: str, now: datetime
+async def close_campaigns(
+    conn: Connection, ids: Sequence[UUID], *, reason: str, actor: str, now: datetime
 ) -> int:
-    """Close all that waits in a campaign: how many."""
+    """Close all that waits in these campaigns: how many."""
     closed: int = await queries.close_campaign_contacts(
-        conn, campaign_id=campaign_id, reason=reason, actor=actor, now=now
+        conn, campaigns=ids, reason=reason, actor=actor, now=now
     )
     return closed
 
 
-async def close_undiallable(conn: Connection, campaign_id: UUID, *, actor: str, now: datetime) -> int:
-    """Once nothing else is open: close what can never be called as things stand; how many."""
-    closed: int = await queries.close_undiallable(conn, campaign_id=campaign_id, actor=actor, now=now)
+async def close_undiallable(conn: Connection, ids: Sequence[UUID], *, actor: str, now: datetime) -> int:
+    """Where nothing else is open in a campaign: close what can never be called as things stand; how many."""
+    closed: int = await queries.close_undiallable(conn, campaigns=ids, actor=actor, now=now)
     return closed
 
 
