@@ -152,11 +152,12 @@ def find_token(fields: dict[str, object]) -> list[str]:
     found: dict[str, None] = {}
     waiting = [value for key, value in reversed(fields.items()) if key not in DOCUMENTED]
     while waiting and len(found) < _MOST_TOKENS:
-        match waiting.pop():
-            case str(text) if HINT.search(text):
-                found |= dict.fromkeys(token.lower() for token in TOKEN.findall(text))
-            case dict(inner):
-                waiting += reversed(inner.values())
-            case list(several):
-                waiting += reversed(several)
+        value = waiting.pop()
+        if isinstance(value, str):
+            if HINT.search(value):
+                found |= dict.fromkeys(token.lower() for token in TOKEN.findall(value))
+        elif isinstance(value, dict):
+            waiting += reversed(value.values())
+        elif isinstance(value, list):
+            waiting += reversed(value)
     return list(found)[:_MOST_TOKENS]

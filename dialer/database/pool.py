@@ -18,7 +18,7 @@ STATEMENT_TIMEOUT = 30.0
 LOCK_TIMEOUT = 10.0
 IDLE_IN_TRANSACTION_TIMEOUT = 30.0
 
-REPLAN: Final = 10.0
+REPLAN: Final = 30.0
 """Seconds that a generic plan holds at most: one made while a table was empty reads all of it when it is not."""
 
 # A server that is there but cannot have us now, or is not there yet.
@@ -108,7 +108,7 @@ class _Kept(asyncpg.Connection):
 
 
 class _Generic(_Kept):
-    """A session that plans anew after ten seconds; while it is young, whenever it is twice as old as its plans."""
+    """A session that plans anew after half a minute; while it is young, whenever it is twice as old as its plans."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

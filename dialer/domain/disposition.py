@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -221,9 +222,12 @@ def _of_a_call(fields: Mapping[str, object], status: str, intent: str) -> Dispos
 
 def _word(value: object) -> str:
     """``No-Answer``, ``no answer`` and ``noAnswer`` as ``no_answer``."""
-    if not isinstance(value, str):
-        return ""
-    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", value).lower().replace("'", "").replace("’", "")
+    return _plain(value) if isinstance(value, str) else ""
+
+
+@lru_cache(maxsize=64)  # the provider has few words for them
+def _plain(text: str) -> str:
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower().replace("'", "").replace("’", "")
     return "_".join(re.findall(r"[^\W_]+", text))
 
 
@@ -236,6 +240,7 @@ def _holds(value: str, words: str) -> bool:
     return f" {_words(words)} " in f" {_words(value)} "
 
 
+@lru_cache(maxsize=64)
 def _refuses(word: str) -> bool:
     return any(f"_{refusal}_" in f"_{word}_" for refusal in REFUSALS)
 
@@ -274,9 +279,10 @@ def _named(fields: Mapping[str, object], path: str) -> object:
 
 
 def _at(fields: Mapping[str, object], path: str) -> object:
-    value: object = fields
-    for key in path.split("."):
-        if not isinstance(value, Mapping):
+    first, *inner = path.split(".")
+    value = fields.get(first)
+    for key in inner:
+        if not isinstance(value, dict):
             return None
         value = value.get(key)
     return value

@@ -54,7 +54,7 @@ def refused(fields: Mapping[str, object]) -> bool:
 def summary(fields: Mapping[str, object]) -> str:
     """The summary, where the documented payload has it or at the top."""
     metadata = fields.get("metadata")
-    for place in (fields, metadata if isinstance(metadata, Mapping) else {}):
+    for place in (fields, metadata if isinstance(metadata, dict) else {}):
         if isinstance(found := place.get("summary"), str):
             return found
     return ""
@@ -63,13 +63,13 @@ def summary(fields: Mapping[str, object]) -> str:
 def turns(fields: Mapping[str, object]) -> list[str]:
     """What the person said, turn by turn."""
     metadata = fields.get("metadata")
-    said = metadata.get("transcript_turns") if isinstance(metadata, Mapping) else None
+    said = metadata.get("transcript_turns") if isinstance(metadata, dict) else None
     if not isinstance(said, list):
         return []
     return [
         turn["message"]
         for turn in said
-        if isinstance(turn, Mapping)
+        if isinstance(turn, dict)
         and str(turn.get("role", "")).strip().lower() not in OURS
         and isinstance(turn.get("message"), str)
     ]

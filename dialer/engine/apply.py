@@ -91,9 +91,12 @@ class Applier:
         self._lessons = Lessons()
         self.batch: Batch[Incoming, Receipt] = Batch(self._receive, most=most, passing=(*AWAY, *AGAIN))
 
-    async def receive(self, incoming: Incoming) -> Receipt:
-        """Store and apply; returns after the commit. Raises what Postgres raises: then nothing is stored."""
-        return await self.batch.put(incoming)
+    async def receive(self, incoming: Incoming, patience: float | None = None) -> Receipt:
+        """Store and apply; returns after the commit. Raises what Postgres raises: then nothing is stored.
+
+        Raises TimeoutError after ``patience`` seconds: nobody knows then.
+        """
+        return await self.batch.put(incoming, patience)
 
     async def replay(self, ids: Sequence[UUID] = (), most: int = 200) -> int:
         """Try unmatched reports again, those that are due and those with these ids: how many were matched."""
@@ -132,7 +135,11 @@ class Applier:
     async def _store(self, conn: Connection, incoming: list[Incoming]) -> tuple[list[Receipt], set[str]]:
         now = self._clock.now()
         await self._lessons.read(conn, {item.agent for item in incoming})
-        incoming = [replace(i, report=self._lessons.turned(i.agent, i.report)) for i in incoming]
+        turned = [self._lessons.turned(i.agent, i.report) for i in incoming]
+        incoming = [
+            i if report is i.report else replace(i, report=report)
+            for i, report in zip(incoming, turned, strict=True)
+        ]
         keys = [(item.agent, item.report.type, dedupe_key(item.report, item.body)) for item in incoming]
         facts = [self._facts(item.agent, item.report) for item in incoming]
         shelf = Shelf(await self._candidates(conn, facts))

@@ -37,12 +37,22 @@ class Batch(Generic[T, R]):
         self._some = asyncio.Event()
         self._closing = False
 
-    async def put(self, item: T) -> R:
-        """Write the item with the next batch. A cancelled caller does not take its item back."""
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+    async def put(self, item: T, patience: float | None = None) -> R:
+        """Write the item with the next batch. A cancelled caller does not take its item back.
+
+        Raises TimeoutError after ``patience`` seconds; the item is written all the same.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
         self._queue.append((item, future))
         self._some.set()
-        return await asyncio.shield(future)
+        if patience is None:
+            return await future
+        timer = loop.call_later(patience, _late, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -80,3 +90,8 @@ class Batch(Generic[T, R]):
         """Let ``run`` end when all is written."""
         self._closing = True
         self._some.set()
+
+
+def _late(future: asyncio.Future[R]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())

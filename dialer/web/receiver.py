@@ -66,8 +66,7 @@ class Receiver:
         received_at = self.heard_at = self._clock.now()
         if not self._away or self._spool is None:
             try:
-                async with asyncio.timeout(self._patience):
-                    return await self._applier.receive(replace(incoming, received_at=received_at))
+                return await self._applier.receive(replace(incoming, received_at=received_at), self._patience)
             except (*AWAY, *AGAIN) as error:
                 log.warning("report not stored, database away", reason=type(error).__name__)
             except Exception as error:  # a fault of ours must not lose a report

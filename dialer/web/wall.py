@@ -91,6 +91,10 @@ class Wall:
     async def _read(self, request: web.Request) -> int | None:
         """Take the whole body in; the status for one that cannot be had."""
         try:
+            if request.content.is_eof():
+                # It came with its head, as nearly every one does: there is nothing to wait for.
+                await request.read()
+                return None
             async with asyncio.timeout(self.body_seconds):
                 await request.read()
         except TimeoutError:

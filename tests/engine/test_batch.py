@@ -108,6 +108,17 @@ async def test_a_caller_that_gives_up_before_an_error_leaves_no_warning(batch, w
         await put
 
 
+async def test_who_has_no_more_patience_is_told_and_the_item_is_written_all_the_same(batch, writer):
+    busy = asyncio.create_task(batch.put(0))
+    await started(writer)
+    with pytest.raises(TimeoutError):
+        await batch.put(1, patience=0.01)
+    writer.go.set()
+    assert await busy == 0
+    assert await batch.put(2, patience=DEADLINE) == 4
+    assert any(1 in items for items in writer.batches)
+
+
 async def test_close_writes_what_is_queued_and_then_ends(writer):
     batch = Batch(writer, most=2)
     puts = [asyncio.create_task(batch.put(n)) for n in range(5)]
