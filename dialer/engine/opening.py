@@ -32,7 +32,8 @@ ANSWER_WITHIN: Final = timedelta(seconds=60)
 client's time limit together."""
 
 LOOK: Final = 50
-"""Contacts of a campaign that are looked at for one free slot: those outside their window shall not come one by one."""
+"""Contacts that are looked at for one free slot while rules object: those outside their window shall not come one by
+one."""
 
 LANES: Final = 50
 """Campaigns of either lane in one passage: the others' turn comes in the next."""
@@ -143,7 +144,7 @@ class Opening:
             log.warning("budget nearly spent", campaign=str(row.id), reason=reason)
 
     async def claim(self, order: Order) -> dict[UUID, deque[contacts.Claimed]]:
-        """Lock due contacts of the campaigns whose turn it is, and some more, for those who may not be called now.
+        """Lock due contacts of the campaigns whose turn it is; while rules object, some more.
 
         Each as many as its turns may come to: a thousand campaigns must not lock a thousand backlogs for one free slot.
         At one token a passage, the turn must go on between passages: ``order`` remembers it.
@@ -154,9 +155,11 @@ class Opening:
             [lane for lane in wanting if lane.campaign.pacing.lane == kind] for kind in ("speed", "normal")
         ]
         turns = [lane for kind in kinds for lane in sorted(kind, key=order.of)[:LANES]]
-        wanted = order.ahead(turns, max(2 * self._most, LOOK))
-        least = -(-LOOK // max(1, len(turns)))
-        quotas = [(lane.id, max(wanted[lane.id], least)) for lane in turns]
+        steps, least = self._most, 0
+        if order.objected:
+            steps, least = max(2 * self._most, LOOK), -(-LOOK // max(1, len(turns)))
+        wanted = order.ahead(turns, steps)
+        quotas = [(lane.id, most) for lane in turns if (most := max(wanted[lane.id], least))]
         due: dict[UUID, deque[contacts.Claimed]] = {id_: deque() for id_, _ in quotas}
         if quotas:
             reaches = [reach(self._lanes[id_].campaign) for id_, _ in quotas]
@@ -204,6 +207,7 @@ class Opening:
             if self._normal <= 0:
                 turn -= {id_ for id_ in turn if self._lanes[id_].campaign.pacing.lane != "speed"}
         self._full = self._full or any(due.values())
+        order.objected = bool(self._deferred or self._dropped)
         if self._deferred:
             await contacts.defer(self._conn, self._deferred)
         if self._dropped:

@@ -31,6 +31,8 @@ class Order:
     def __init__(self, lanes: Turns[str] | None = None, campaigns: Turns[UUID] | None = None) -> None:
         self._lanes: Turns[str] = lanes or Turns()
         self._campaigns: Turns[UUID] = campaigns or Turns()
+        self.objected = True
+        """Whether rules kept somebody back the last time, so that more must be looked at than may be called."""
 
     def begin(self, present: Sequence[Lane]) -> None:
         self._lanes.begin(lane.campaign.pacing.lane for lane in present)
