@@ -365,6 +365,21 @@ async def test_a_small_quota_does_not_hide_who_can_be_called_behind_many_who_can
     assert len((await engine.open(slow)).passed) == 1
 
 
+async def test_as_soon_as_rules_object_more_are_looked_at_than_may_be_called(engine, tools):
+    campaign = await engine.campaign(window={"hours": ["09:00-20:00"]})
+    slow = replace(tools.SALES, calls_per_second=Decimal(1))
+    await engine.contact(campaign, zones=("Europe/Berlin",))
+    assert len((await engine.open(slow)).passed) == 1, "nobody was kept back"
+    await engine.clock.advance(1)
+    for _ in range(30):
+        await engine.contact(campaign, zones=("Asia/Tokyo",))
+    await engine.clock.advance(0.001)
+    await engine.contact(campaign, zones=("Europe/Berlin",))
+    first = await engine.open(slow)
+    assert (first.passed, first.again_at) == ([], engine.clock.now()), "one was looked at, and more are due"
+    assert len((await engine.open(slow)).passed) == 1
+
+
 async def test_only_one_campaign_is_asked_for(engine):
     one, other = await engine.campaign("one"), await engine.campaign("other")
     await engine.contact(one)

@@ -183,6 +183,8 @@ async def test_the_end_of_a_campaign_closes_what_waits_and_finishes_it_after_its
     await engine.contact(campaign)
     passed = await engine.place()
     waiting = await engine.contact(campaign, asked_at=ends + HOUR)
+    assert await do(steer.finish) == []
+    assert (await engine.get(waiting))["state"] == "waiting", "its time is not over"
     await engine.clock.advance(HOUR)
     assert await do(steer.finish) == []
     assert (await engine.get(waiting))["reason"] == "campaign ended"
