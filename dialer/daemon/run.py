@@ -108,7 +108,7 @@ class Daemon:
         async with AsyncExitStack() as stack:
             dsn = await stack.enter_async_context(database(settings))
             await migrated(dsn)
-            pool = await create_pool(dsn, min_size=1, max_size=settings.database.pool_max)
+            pool = await create_pool(dsn, min_size=1, max_size=max(2, settings.database.pool_max // 2))
             stack.push_async_callback(shut, pool)
             # Of their own: no page and no sweep keeps a call waiting for a connection, and no call a report.
             dialling, door_pool = await working_pools(stack, dsn, settings)

@@ -54,7 +54,7 @@ class SignatureForm(StrEnum):
 
 
 class Database(Section):
-    """Where Postgres is; sizes are connections for dialling, as many more at most for console and sweeps."""
+    """Where Postgres is; sizes are connections for dialling, half as many more at most for console and sweeps."""
 
     url: PostgresUrl = SecretStr("")
     pool_min: Annotated[int, Field(ge=1, le=1000)] = 2
