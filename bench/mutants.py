@@ -190,7 +190,7 @@ BUGS = (
     Bug("close the undiallable of a campaign under way", "sql/queries/contacts.sql",
         "order by k.due_at, k.id limit 1) = 'infinity'\n        then not exists (", "order by k.due_at, k.id limit 1) is not null\n        then true or not exists (",
         "tests/engine/test_steer.py"),
-    Bug("end campaigns whose time is not over", "dialer/engine/steer.py", "campaign.schedule.ends <= now", "campaign.schedule.ends >= now",
+    Bug("end campaigns whose time is not over", "dialer/domain/campaign/hours.py", "self.ends <= instant", "self.ends >= instant",
         "tests/engine/test_steer.py"),
     Bug("wait for a report's commit for ever", "dialer/engine/batch.py", "loop.call_later(patience, _late, future)",
         "loop.call_later(patience * 1000, _late, future)", "tests/engine/test_batch.py"),

@@ -172,7 +172,7 @@ async def _due(conn: Connection, name: str, now: datetime) -> tuple[CampaignRow,
 
 def due_start(schedule: Schedule, since: datetime, now: datetime) -> datetime | None:
     """The latest start in (since, now]: of several that were missed one is made up for. None: none is due."""
-    if schedule.ends is not None and schedule.ends <= now:
+    if schedule.over(now):
         return None
     starts = schedule.starts
     if schedule.cron is not None:

@@ -154,7 +154,7 @@ def is_open(who: Where, campaign: Campaign, instant: datetime) -> bool:
     schedule = campaign.schedule
     if schedule.starts is not None and instant < schedule.starts:
         return False
-    if schedule.ends is not None and instant >= schedule.ends:
+    if schedule.over(instant):
         return False
     opening = _opening_for(who, campaign)
     return opening is None or (not isinstance(opening, Never) and opening.allows(instant))

@@ -185,10 +185,10 @@ class Rescuer:
         woken = {item.agent for item in overdue}
         if released:
             phones = [item.phone for item, (_, release) in zip(overdue, judged, strict=True) if release]
-            closed, freed = await contacts.release(
+            closed, waiting = await contacts.release(
                 conn, released, changed=phones, freed=phones, actor="rescue", now=now
             )
-            woken |= freed
+            woken |= waiting
             ends = [
                 Ended(
                     item.id,

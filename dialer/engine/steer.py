@@ -142,20 +142,25 @@ async def fire(
 async def finish(conn: Connection, now: datetime, definitions: Definitions | None = None) -> list[str]:
     """Close what can never be called, end campaigns whose time is over, and finish those with nothing open."""
     rows = await campaigns.to_end(conn)
-    versions = [(id_, version) for id_, _, version in rows]
-    known = await (definitions or Definitions()).of(conn, versions)
-    # Those that were being called when it was stopped, and would be called again.
-    stopped = [id_ for id_, state, _ in rows if state is CampaignState.STOPPED]
-    active = {id_: known[id_] for id_, state, _ in rows if state is CampaignState.ACTIVE}
-    ended = [id_ for id_, campaign in active.items() if _over(campaign, now)]
-    aims = {id_: campaign.goal.successes for id_, campaign in active.items() if id_ not in ended}
-    had = await campaigns.successes(conn, [id_ for id_, aim in aims.items() if aim is not None])
-    reached = [id_ for id_, aim in aims.items() if aim is not None and had.get(id_, 0) >= aim]
-    lasting = [
-        id_
-        for id_, campaign in active.items()
-        if id_ not in (*ended, *reached) and (campaign.lasting or _starts_again(campaign, now))
-    ]
+    known = await (definitions or Definitions()).of(conn, ((id_, version) for id_, _, version in rows))
+    had = await campaigns.successes(
+        conn, [id_ for id_, one in known.items() if one.goal.successes is not None]
+    )
+    stopped, ended, reached, lasting, others = [], [], [], [], []
+    for id_, state, _ in rows:
+        campaign = known[id_]
+        aim = campaign.goal.successes
+        if state is CampaignState.STOPPED:
+            # Those that were being called when it was stopped, and would be called again.
+            stopped.append(id_)
+        elif campaign.schedule.over(now):
+            ended.append(id_)
+        elif aim is not None and had.get(id_, 0) >= aim:
+            reached.append(id_)
+        elif campaign.lasting or _starts_again(campaign, now):
+            lasting.append(id_)
+        else:
+            others.append(id_)
     for ids, reason, actor in (
         (stopped, "campaign stopped", "dialer"),
         (ended, "campaign ended", "schedule"),
@@ -163,17 +168,13 @@ async def finish(conn: Connection, now: datetime, definitions: Definitions | Non
     ):
         if ids:
             await contacts.close_campaigns(conn, ids, reason=reason, actor=actor, now=now)
-    if finishing := [id_ for id_ in active if id_ not in lasting]:
-        await contacts.close_undiallable(conn, finishing, actor="dialer", now=now)
+    if others:
+        await contacts.close_undiallable(conn, others, actor="dialer", now=now)
     finished = await campaigns.finish(conn, lasting, now)
     for campaign_id, name in finished:
         log.info("campaign finished", campaign=name)
         await _tell(conn, campaign_id, CampaignState.FINISHED, "every contact is closed", "dialer", now)
     return [name for _, name in finished]
-
-
-def _over(campaign: Campaign, now: datetime) -> bool:
-    return campaign.schedule.ends is not None and campaign.schedule.ends <= now
 
 
 def _starts_again(campaign: Campaign, now: datetime) -> bool:

@@ -7,6 +7,7 @@ request is one body in one framing: no upgrade, no expectation, no coding. Refus
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import Any, Final, cast
 
 import structlog
@@ -91,11 +92,9 @@ class Wall:
     async def _read(self, request: web.Request) -> int | None:
         """Take the whole body in; the status for one that cannot be had."""
         try:
-            if request.content.is_eof():
-                # It came with its head, as nearly every one does: there is nothing to wait for.
-                await request.read()
-                return None
-            async with asyncio.timeout(self.body_seconds):
+            # Nearly every one came with its head: then there is nothing to wait for.
+            limit = nullcontext() if request.content.is_eof() else asyncio.timeout(self.body_seconds)
+            async with limit:
                 await request.read()
         except TimeoutError:
             return 408

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from datetime import datetime
 from typing import Final, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -23,6 +24,10 @@ class Schedule(Section):
     ends: Instant | None = None
     cron: str | None = None
     timezone: str = "UTC"
+
+    def over(self, instant: datetime) -> bool:
+        """Whether its end has come."""
+        return self.ends is not None and self.ends <= instant
 
     @field_validator("cron")
     @classmethod
