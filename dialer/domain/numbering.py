@@ -8,7 +8,7 @@ The library takes 40 to 140 µs for what is 5 to 10 µs here.
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import phonenumbers
 from phonenumbers import (
@@ -19,7 +19,7 @@ from phonenumbers import (
     is_number_type_geographical,
 )
 from phonenumbers.timezone import UNKNOWN_TIMEZONE as _UNKNOWN_ZONE
-from phonenumbers.tzdata import TIMEZONE_DATA, TIMEZONE_LONGEST_PREFIX
+from phonenumbers.tzdata import TIMEZONE_DATA
 
 _KINDS: Final = (
     "premium_rate", "toll_free", "shared_cost", "voip", "personal_number", "pager", "uan", "voicemail",
@@ -30,13 +30,17 @@ _CODES: Final = {str(code): code for code in COUNTRY_CODE_TO_REGION_CODE}
 _ZONES: Final = {
     prefix: tuple(zone for zone in zones if zone != _UNKNOWN_ZONE) for prefix, zones in TIMEZONE_DATA.items()
 }
+_PREFIXES: Final = {
+    code: sorted({len(prefix) for prefix in _ZONES if prefix.startswith(str(code))}, reverse=True)
+    for code in COUNTRY_CODE_TO_REGION_CODE
+}
+"""How long the prefixes of a calling code are that have zones, it included: the longest first."""
 _USUAL: Final = str.maketrans("", "", " -()./")
 _DIGITS: Final = re.compile("[0-9]{4,17}")
 _PLAIN: Final = re.compile(r"\+([1-9][0-9]{4,18})")
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A calling code and a national significant number, leading zeros included."""
 
     code: int
@@ -57,8 +61,7 @@ class _NationalPlan:
     longest: int
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a number belongs. ``region``: ISO 3166 alpha-2, ``001`` or None. ``kind``: None in no assigned range."""
 
     region: str | None
@@ -67,8 +70,10 @@ class Place:
 
 def read_plain(text: str) -> Number | None:
     """A number with a plus and the usual punctuation, or None where the library must read it."""
-    match = _PLAIN.fullmatch(text.translate(_USUAL))
-    if match is None or not text.startswith("+"):
+    if not text.startswith("+"):
+        return None
+    match = _PLAIN.fullmatch(text) or _PLAIN.fullmatch(text.translate(_USUAL))
+    if match is None:
         return None
     digits = match[1]
     for end in (1, 2, 3):
@@ -148,8 +153,8 @@ def zones(number: Number, place: Place) -> tuple[str, ...]:
     geographic = place.kind in (None, "fixed_line") or (
         place.kind == "mobile" and _mobile_has_area(number.code)
     )
-    digits = code + number.national[:TIMEZONE_LONGEST_PREFIX] if geographic else code
-    for end in range(min(len(digits), TIMEZONE_LONGEST_PREFIX), 0, -1):
+    digits = code + number.national if geographic else code
+    for end in _PREFIXES[number.code]:
         if (found := _ZONES.get(digits[:end])) is not None:
             return found
     return ()

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import phonenumbers
 from phonenumbers import NumberParseException, ValidationResult
@@ -29,8 +29,7 @@ class PhoneCheck(StrEnum):
     """The digits fit a range that its country has assigned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Phone:
+class Phone(NamedTuple):
     """A number that can be called.
 
     ``e164``: ``+`` and 2 to 15 digits. ``region``: ISO 3166 alpha-2, or None where the number belongs
@@ -49,6 +48,9 @@ class BadPhone:
 
     reason: str
 
+
+LONGEST: Final = 16
+"""Characters of a number: a plus and the fifteen digits of E.164."""
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 _ROUNDED: Final = re.compile(r"\s*[+-]?\d+(?:[.,]\d*)?[eE][+-]?\d+\s*")
@@ -200,7 +202,7 @@ def _judge(number: Number, check: PhoneCheck, *, letters: bool) -> Phone | BadPh
     if check is PhoneCheck.VALID and place.kind is None:
         return _NOT_ASSIGNED
     e164 = f"+{number.code}{number.national}"
-    if not _E164.fullmatch(e164):
+    if len(e164) > LONGEST:
         return _BEYOND_E164
     if number.national.startswith("0") and _read(e164, None) != number:
         # Another zero is left where the country's trunk prefix was: no number, and read otherwise the next time.

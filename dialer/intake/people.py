@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from pydantic_core import to_json
+
 from dialer.domain.campaign import Campaign, zone_name
 from dialer.domain.campaign.rules import CONSENTS
 from dialer.domain.contact import AWAITS_START
@@ -22,6 +24,8 @@ from dialer.intake.row import Bad, Raw
 _ISO: Final = "write it as 2026-06-01T09:00:00+02:00"
 _ADDRESS: Final = re.compile(r"[^\s@]+@[^\s@]+")
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_NO_JSON: Final = "metadata holds a number that JSON does not know, or is nested too deep"
+_NO_TEXT: Final = "metadata holds a character that Postgres does not store (\\u0000, or half a pair)"
 _TOO_FAR: Final = 2200
 _PART: Final = re.compile(r"(?:[A-Z]{2}-)?[A-Z0-9]{1,3}")
 _NO: Final = ("", "no", "none", "false", "0")
@@ -107,8 +111,10 @@ def judge_with(
 
 def _part(raw: Raw, region: str | None) -> str | None:
     """The region of the number, and its part where a column says one: ``US-FL``."""
+    if region is None or not raw.subdivision:
+        return region
     code = raw.subdivision.strip().upper()
-    if region is None or _PART.fullmatch(code) is None:
+    if _PART.fullmatch(code) is None:
         return region
     return code if code.startswith(f"{region}-") else f"{region}-{code}" if "-" not in code else region
 
@@ -180,10 +186,12 @@ def _expiry(
 def _metadata(metadata: dict[str, object]) -> str:
     if not metadata:
         return "{}"
+    # Cells of a table are text, which the quick way writes alike; it lets numbers pass that JSON does not know.
+    plain = all(type(value) is str for value in metadata.values())
     try:
-        text = _JSON.encode(metadata)
+        text = to_json(metadata).decode() if plain else _JSON.encode(metadata)
     except (ValueError, RecursionError):
-        raise _Refused("metadata holds a number that JSON does not know, or is nested too deep") from None
+        raise _Refused(_NO_TEXT if plain else _NO_JSON) from None
     if "\\u0000" in text or (not text.isascii() and SURROGATE.search(text)):
-        raise _Refused("metadata holds a character that Postgres does not store (\\u0000, or half a pair)")
+        raise _Refused(_NO_TEXT)
     return text

@@ -42,9 +42,15 @@ select id from begun;
 
 -- name: settle_attempts(ids, states, causes, details, statuses, answered_ats, call_ids, resolve_ats, dispositions, actor, now)
 -- What the answers mean. Guard: dialing, or unknown when the answer came after all. Rows that are not returned were
--- moved by someone else. Locked in order of id, as every batch locks attempts.
+-- moved by someone else. Locked in order of id, as every batch locks attempts. Each answer comes along with its lock:
+-- joined to them later, every answer was held against every lock.
 with locked as (
-  select id from attempts where id = any(:ids::uuid[]) order by id for update
+  select r.* from unnest(:ids::uuid[], :states::text[], :causes::text[], :details::text[], :statuses::int[],
+                         :answered_ats::timestamptz[], :call_ids::text[], :resolve_ats::timestamptz[],
+                         :dispositions::text[])
+                    as r(id, state, cause, detail, status, answered_at, call_id, resolve_at, disposition)
+  join attempts a on a.id = r.id
+  order by a.id for update of a
 ), settled as (
   update attempts a
   set state = r.state, cause = r.cause, detail = r.detail, http_status = r.status, answered_at = r.answered_at,
@@ -52,10 +58,8 @@ with locked as (
       resolve_at = r.resolve_at,
       reserved = case when r.state in ('placed', 'unknown') then a.reserved else 0 end,
       closed_at = case when r.state in ('placed', 'unknown') then null else :now::timestamptz end
-  from locked, unnest(:ids::uuid[], :states::text[], :causes::text[], :details::text[], :statuses::int[],
-              :answered_ats::timestamptz[], :call_ids::text[], :resolve_ats::timestamptz[], :dispositions::text[])
-       as r(id, state, cause, detail, status, answered_at, call_id, resolve_at, disposition)
-  where a.id = locked.id and r.id = a.id
+  from locked r
+  where a.id = r.id
     and (a.state = 'dialing' or (a.state = 'unknown' and r.state in ('placed', 'not_placed')))
   returning a.id, a.campaign_id, a.contact_id, a.state, r.cause, r.detail
 ), told as (
