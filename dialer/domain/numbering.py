@@ -30,11 +30,6 @@ _CODES: Final = {str(code): code for code in COUNTRY_CODE_TO_REGION_CODE}
 _ZONES: Final = {
     prefix: tuple(zone for zone in zones if zone != _UNKNOWN_ZONE) for prefix, zones in TIMEZONE_DATA.items()
 }
-_PREFIXES: Final = {
-    code: sorted({len(prefix) for prefix in _ZONES if prefix.startswith(str(code))}, reverse=True)
-    for code in COUNTRY_CODE_TO_REGION_CODE
-}
-"""How long the prefixes of a calling code are that have zones, it included: the longest first."""
 _USUAL: Final = str.maketrans("", "", " -()./")
 _DIGITS: Final = re.compile("[0-9]{4,17}")
 _PLAIN: Final = re.compile(r"\+([1-9][0-9]{4,18})")
@@ -153,11 +148,19 @@ def zones(number: Number, place: Place) -> tuple[str, ...]:
     geographic = place.kind in (None, "fixed_line") or (
         place.kind == "mobile" and _mobile_has_area(number.code)
     )
-    digits = code + number.national if geographic else code
-    for end in _PREFIXES[number.code]:
+    if not geographic:
+        return _ZONES.get(code, ())
+    digits = code + number.national
+    for end in _prefixes(code):
         if (found := _ZONES.get(digits[:end])) is not None:
             return found
     return ()
+
+
+@cache
+def _prefixes(code: str) -> list[int]:
+    """How long those are that begin with a calling code and have zones, the longest first."""
+    return sorted({len(prefix) for prefix in _ZONES if prefix.startswith(code)}, reverse=True)
 
 
 @cache
