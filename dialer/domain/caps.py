@@ -78,6 +78,8 @@ def next_within(span: Span, recent: Sequence[datetime], now: datetime) -> dateti
 def next_day(cap: int, zones: Sequence[str], recent: Sequence[datetime], now: datetime) -> datetime | None:
     """The next local midnight if the number had its calls of this local day in any of its zones, else None."""
     latest: datetime | None = None
+    if len(recent) < cap:
+        return None
     for name in zones or ("UTC",):
         zone = ZoneInfo(name)
         today = now.astimezone(zone).date()

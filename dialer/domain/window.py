@@ -18,6 +18,9 @@ from dialer.domain.campaign import WEEKDAYS, Campaign, Pack, Window, minutes
 HORIZON: Final = 60
 """Days to search for an open instant: longer than any chain of holidays, short enough to say so at once."""
 
+LATELY: Final = 4
+"""Instants of which the answer is kept, for each set of windows and zones."""
+
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 
@@ -84,10 +87,15 @@ Pair = tuple[Window, str]
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """Windows and zones that must all be open at once. ``days``: their common spans by UTC day, reckoned once."""
+    """Windows and zones that must all be open at once.
+
+    ``days``: their common spans by UTC day, reckoned once. ``found``: what was answered lately, for a passage of the
+    gate asks the same two instants for everybody of one place.
+    """
 
     pairs: tuple[Pair, ...]
     days: dict[date, tuple[Span, ...]] = field(default_factory=dict)
+    found: dict[datetime, At | Never] = field(default_factory=dict)
 
     def spans(self, day: date) -> tuple[Span, ...]:
         """When all are open within the UTC day ``day``, in order."""
@@ -112,8 +120,16 @@ class _Opening:
                 return False
         return True
 
-    def search(self, start: datetime) -> At | Never:
+    def first(self, start: datetime) -> At | Never:
         """The first open instant at or after ``start`` (UTC)."""
+        known = self.found.get(start)
+        if known is None:
+            if len(self.found) >= LATELY:
+                self.found.clear()
+            known = self.found[start] = self._search(start)
+        return known
+
+    def _search(self, start: datetime) -> At | Never:
         day = start.date()
         for _ in range(HORIZON + 1):
             for opens, closes in self.spans(day):
@@ -143,7 +159,7 @@ def next_allowed(who: Where, campaign: Campaign, after: datetime) -> At | Never:
         return At(start)
     if isinstance(opening, Never):
         return opening
-    found = opening.search(start)
+    found = opening.first(start)
     if isinstance(found, At) and schedule.ends is not None and found.time >= schedule.ends:
         return Never(f"campaign ends {_said(schedule.ends)}, before the window opens")
     return found
