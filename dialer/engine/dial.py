@@ -22,7 +22,7 @@ from dialer.database.transaction import AGAIN, AWAY
 from dialer.domain.clock import Clock
 from dialer.domain.screening import SEND_WITHIN
 from dialer.engine.gate import Gate
-from dialer.engine.passage import AHEAD, MOST, InDoubtError, Line, Passage, Passed
+from dialer.engine.passage import AHEAD, MOST, REOPEN, InDoubtError, Line, Passage, Passed
 from dialer.engine.settle import Settler
 from dialer.engine.wake import Wake
 
@@ -75,7 +75,9 @@ class Dialler:
         """Dial by these limits and credentials from the next gate on; what has passed keeps its own."""
         self._caller = caller
         self._limiter = limiter(caller.line)
-        self._ahead = int(float(caller.line.calls_per_second) * AHEAD.total_seconds()) + 1
+        self._rate = float(caller.line.calls_per_second)
+        self._ahead = int(self._rate * AHEAD.total_seconds()) + 1
+        self._least = max(1, int(self._rate * (AHEAD - REOPEN - LEAD).total_seconds()))
 
     @property
     def in_flight(self) -> int:
@@ -105,9 +107,12 @@ class Dialler:
     ) -> Passage:
         """Open the gate once, for now or for an instant that is near, and begin to send what passed."""
         left = self._ahead - self._unsent
-        if left <= 0:
-            # What passed and is late must leave first, or its lateness would never be made up.
-            return Passage([], self._clock.now() + AHEAD / 4)
+        if left < self._least:
+            # What passed and is late must leave first, or its lateness would never be made up; and a gate for each that
+            # leaves costs as much as one for a tenth of a second's.
+            wait = min(AHEAD.total_seconds() / 4, (self._least - left) / self._rate)
+            again = self._clock.now() + LEAD + timedelta(seconds=wait)
+            return Passage([], again, again)
         caller = self._caller
         try:
             passage = await self._gate.open(caller.line, most=min(most or self._most, left), only=only, at=at)

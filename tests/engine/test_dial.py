@@ -1,11 +1,14 @@
 """The dialling loop: when it opens its gate."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from dialer.calldock.client import Client
+from dialer.domain.attempt import AttemptState
 from dialer.engine.dial import Caller, Dialler
 from dialer.engine.passage import REOPEN, Passage
 from dialer.engine.wake import Wake
@@ -92,3 +95,52 @@ async def test_the_gate_says_until_when_its_tokens_are_taken(engine, tools):
     again = await engine.open(tools.SALES)
     assert not again.passed
     assert again.no_sooner == passage.no_sooner
+
+
+class Generous:
+    """A gate that lets pass as many as it is asked for, at once, and remembers how many that were."""
+
+    def __init__(self, passed):
+        self.passed, self.asked = passed, []
+
+    async def warm(self, line):
+        pass
+
+    async def open(self, line, *, most, **_):
+        self.asked.append(most)
+        now = datetime.now(UTC)
+        return Passage([replace(self.passed, slot_at=now)] * most, now, now)
+
+
+class Silent:
+    """A provider that never answers, and who writes down what then became of it."""
+
+    async def make_call(self, request, **_):
+        await asyncio.Event().wait()
+
+    async def settle(self, passed, answer):
+        return AttemptState.UNKNOWN
+
+
+async def test_those_that_are_late_leave_in_time_and_not_each_by_a_gate_of_its_own(engine, tools):
+    await engine.contact(await engine.campaign())
+    [passed] = (await engine.open(tools.SALES)).passed
+    gate, nobody, line = Generous(passed), Silent(), replace(tools.SALES, calls_per_second=Decimal(100))
+    dialler = Dialler(
+        Caller(line, "agent", "key"),
+        gate=gate,
+        client=nobody,
+        settler=nobody,
+        clock=Wall(),
+        wake=Wake(["sales"]),
+    )
+    task = asyncio.create_task(dialler.run())
+    async with asyncio.timeout(DEADLINE):
+        while len(gate.asked) < 5:
+            await asyncio.sleep(0.01)
+    dialler.stop()
+    await task
+    await dialler.drain(0)
+    first, *later = gate.asked
+    assert first == 51, "what half a second holds"
+    assert min(later) >= 8, "what a tenth of a second holds, but for the time that a gate is opened before"
