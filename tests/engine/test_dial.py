@@ -98,7 +98,7 @@ async def test_the_gate_says_until_when_its_tokens_are_taken(engine, tools):
 
 
 class Generous:
-    """A gate that lets pass as many as it is asked for, at once, and remembers how many that were."""
+    """A gate that lets pass as many as it is asked for, soon has tokens again, and remembers how many it was asked for."""
 
     def __init__(self, passed):
         self.passed, self.asked = passed, []
@@ -109,7 +109,8 @@ class Generous:
     async def open(self, line, *, most, **_):
         self.asked.append(most)
         now = datetime.now(UTC)
-        return Passage([replace(self.passed, slot_at=now)] * most, now, now)
+        again = now + timedelta(milliseconds=40)
+        return Passage([replace(self.passed, slot_at=now)] * most, again, again)
 
 
 class Silent:
