@@ -98,7 +98,7 @@ async def test_the_gate_says_until_when_its_tokens_are_taken(engine, tools):
 
 
 class Generous:
-    """A gate that lets pass as many as it is asked for, soon has tokens again, and remembers how many it was asked for."""
+    """A gate that lets pass as many as it is asked for, remembers how many, and soon has tokens again."""
 
     def __init__(self, passed):
         self.passed, self.asked = passed, []
