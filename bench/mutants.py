@@ -58,6 +58,16 @@ BUGS = (
         "tests/engine/test_gate.py"),
     Bug("forget the least gap", "dialer/domain/caps.py", "if caps.least_gap is not None:", "if False:", "tests/domain/test_screening.py"),
     Bug("forget the cap of a day", "dialer/domain/caps.py", "for call in recent) >= cap", "for call in recent) > cap + 9"),
+    Bug("take a number with one call less than its cap for free", "dialer/domain/caps.py", "if len(recent) < cap:",
+        "if len(recent) <= cap:", "tests/domain/test_screening.py"),
+    Bug("answer for another instant", "dialer/domain/window.py", "known = self.found.get(start)",
+        "known = next(iter(self.found.values()), None)", "tests/domain/test_window.py"),
+    Bug("open a gate for each call that is late", "dialer/engine/dial.py", "self._least = max(1, int(self._rate * (AHEAD - REOPEN - LEAD).total_seconds()))",
+        "self._least = 1", "tests/engine/test_dial.py"),
+    Bug("take the widest place of a number", "dialer/domain/numbering.py", "if prefix.startswith(code)}, reverse=True)",
+        "if prefix.startswith(code)})", "tests/domain/test_numbering.py"),
+    Bug("let a number pass that JSON does not know", "dialer/intake/people.py", "plain = all(type(value) is str for value in metadata.values())",
+        "plain = True", "tests/intake/test_people.py"),
     Bug("refresh the bucket", "sql/queries/attempts.sql", "update buckets b set next_at = n.next_at",
         "update buckets b set next_at = b.next_at"),
     Bug("pass while the agent's lines are full", "dialer/engine/opening.py",
@@ -269,7 +279,11 @@ def unwell(bugs: Iterable[Bug]) -> str:
         return ""
     with copied() as tree:
         done = ran(tree, tests)
-    return done.stdout[-2000:] if done.returncode else ""
+    return (
+        (done.stdout[-2000:] + done.stderr[-2000:] or f"ended with {done.returncode}")
+        if done.returncode
+        else ""
+    )
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,9 @@ def test_what_was_not_shipped_is_an_error_that_names_it(name: str):
 
     with pytest.raises(ConfigError, match=f"lacks {name}"):
         shipped.file(name)
+
+
+def test_the_program_says_which_it_is():
+    program = Path(sys.executable).parent / "dialer"
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"dialer {version('dialer')}\n"

@@ -34,6 +34,7 @@ _BAD = re.compile(
     r"invalid|not (?:a )?(?:valid|possible)|malformed|format|e\.?164|unreachable|unallocated", re.IGNORECASE
 )
 _ABSENT = re.compile(r"missing|required", re.IGNORECASE)
+_JSON = json.JSONDecoder()
 _LONGEST_REASON = 200
 _LONGEST_ID = 200
 
@@ -134,7 +135,7 @@ def _words(answer: dict[str, object]) -> list[str]:
 def _read_object(body: bytes) -> dict[str, object] | None:
     try:
         text = body.decode("utf-8-sig", errors="replace").lstrip()
-        answer, _ = json.JSONDecoder().raw_decode(text)
+        answer, _ = _JSON.raw_decode(text)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None

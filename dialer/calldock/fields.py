@@ -9,7 +9,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 Found = TypeVar("Found")
 
@@ -42,7 +42,7 @@ def decode(body: bytes) -> tuple[dict[str, object], str, bool]:
         raise OutOfBounds("the body is not UTF-8") from None
     storable = _ESCAPE.sub(_replace, text) if _UNSTORABLE.search(text) else text
     try:
-        found = json.loads(storable, parse_float=_decimal, parse_int=_integer, parse_constant=_constant)
+        found = _JSON.decode(storable)
     except (ValueError, RecursionError):
         raise OutOfBounds("the body is not JSON, or holds a number out of all bounds") from None
     if not isinstance(found, dict):
@@ -160,6 +160,9 @@ def _integer(text: str) -> int:
 
 def _constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_JSON: Final = json.JSONDecoder(parse_float=_decimal, parse_int=_integer, parse_constant=_constant)
 
 
 def _too_deep(found: dict[str, object], text: str) -> bool:

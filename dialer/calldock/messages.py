@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 
@@ -33,7 +33,7 @@ class CallRequest:
             content["email"] = self.email
         if self.metadata:
             content["metadata"] = self.metadata
-        return json.dumps(content, default=_plain, allow_nan=False, separators=(",", ":")).encode("ascii")
+        return _JSON.encode(content).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +119,6 @@ def _plain(value: object) -> object:
         case UUID():
             return str(value)
     raise TypeError(f"metadata holds a {type(value).__name__}, which JSON cannot carry")
+
+
+_JSON: Final = json.JSONEncoder(default=_plain, allow_nan=False, separators=(",", ":"))

@@ -7,7 +7,8 @@ command does not use.
 import sys
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Any, Final
+from importlib.metadata import version
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -26,7 +27,19 @@ COMMANDS: Final = {
 """Each command, its module here, and what of it is the command: a function, or an app of more commands."""
 
 
-def prepare() -> None:
+def say_version(asked: bool) -> None:
+    """Say it, and end."""
+    if asked:
+        typer.echo(f"dialer {version('dialer')}")
+        raise typer.Exit
+
+
+def prepare(
+    _: Annotated[
+        bool,
+        typer.Option("--version", help="Say which this is, and end.", is_eager=True, callback=say_version),
+    ] = False,
+) -> None:
     """A campaign dialer for the Calldock voice API."""
     # Else structlog would write on stdout, where the data goes.
     configure("warning", "text")
@@ -57,7 +70,8 @@ def main() -> None:
     asked = sys.argv[1] if len(sys.argv) > 1 else ""
     try:
         # Help, completion and what is mistyped want to know all of them.
-        program([asked] if asked in COMMANDS else COMMANDS)()
+        known = [asked] if asked in COMMANDS else COMMANDS
+        program([] if asked == "--version" else known)()
     except BrokenPipeError:
         # The reader of our output went away; that is its right.
         sys.stderr.close()
