@@ -1,4 +1,6 @@
-"""A real Postgres for every test: one server a worker, one fresh clone of the migrated database a test.
+"""A real Postgres for every test: one server a worker, and a migrated database that nobody has written to a test.
+
+To clone one takes 0.2 to 0.4 s, so a test's is emptied for the next one if its schema is as it was.
 
 `--postgres embedded` is the server that dialer brings; `--postgres 15` takes Debian's programs;
 `DIALER_TEST_DSN` names a server that runs already, and wins.
@@ -90,13 +92,112 @@ async def template(server: str, admin: asyncpg.Connection) -> AsyncIterator[str]
     await admin.execute(f"drop database {name} with (force)")
 
 
+SCHEMA = """
+select concat_ws(' ',
+  (select md5(string_agg(concat(oid, relname, relkind), ' ' order by oid)) from pg_class
+   where relnamespace not in ('pg_catalog'::regnamespace, 'pg_toast'::regnamespace)),
+  (select md5(string_agg(concat(attrelid, '.', attnum, '.', a.xmin), ' ' order by attrelid, attnum))
+   from pg_attribute a join pg_class c on c.oid = attrelid where relnamespace = 'public'::regnamespace),
+  (select md5(string_agg(concat(oid, '.', xmin), ' ' order by oid)) from pg_constraint),
+  (select md5(string_agg(concat(oid, '.', xmin), ' ' order by oid)) from pg_trigger),
+  (select md5(string_agg(concat(oid, '.', xmin), ' ' order by oid)) from pg_proc),
+  (select count(*) from pg_namespace), (select count(*) from pg_db_role_setting),
+  (select count(*) from schema_migrations))
+"""
+
+EMPTY = """
+do $$ declare used text; each record; filled boolean; begin
+  for each in select quote_ident(relname) as name, reltuples >= 0 as looked_at from pg_class
+              where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> 'schema_migrations' loop
+    execute 'select exists (select 1 from ' || each.name || ')' into filled;
+    -- Postgres believes of a table that it has looked at while it was empty that it stays so.
+    if filled or each.looked_at then used := concat_ws(', ', used, each.name); end if;
+  end loop;
+  if used is not null then execute 'truncate ' || used || ' cascade'; end if;
+  for each in select quote_ident(sequencename) as name from pg_sequences
+              where schemaname = 'public' and last_value is not null loop
+    execute 'alter sequence ' || each.name || ' restart';
+  end loop;
+end $$
+"""
+
+
+class Databases:
+    """Databases made from a template, one in use at a time: each has a name that no earlier test knew."""
+
+    def __init__(self, server: str, admin: asyncpg.Connection, template: str) -> None:
+        self._server = server
+        self._admin = admin
+        self._template = template
+        self._spare: str | None = None
+        self._schema: dict[str, str] = {}
+
+    async def take(self) -> str:
+        """The name of one that is empty."""
+        name = f"test_{os.getpid()}_{next(NUMBERS)}"
+        if self._spare is None:
+            await self._admin.execute(f"create database {name} template {self._template} strategy file_copy")
+            self._schema = {name: await self._alone(name, "select")}
+        else:
+            await self._admin.execute(f"alter database {self._spare} rename to {name}")
+            self._schema = {name: self._schema[self._spare]}
+            self._spare = None
+        return name
+
+    async def give(self, name: str) -> None:
+        """Empty it for the next one; whoever is still connected is thrown out, and does not find it again."""
+        spare = f"spare_{os.getpid()}_{next(NUMBERS)}"
+        try:
+            await self._end_sessions(name)
+            await self._admin.execute(f"alter database {name} rename to {spare}")
+        except asyncpg.PostgresError:
+            await self._admin.execute(f"drop database if exists {name} with (force)")
+            return
+        try:
+            sound = await self._alone(spare, EMPTY) == self._schema[name]
+        except asyncpg.PostgresError:
+            sound = False
+        if sound:
+            self._spare, self._schema = spare, {spare: self._schema[name]}
+        else:
+            await self._admin.execute(f"drop database {spare} with (force)")
+
+    async def close(self) -> None:
+        """Drop the last one."""
+        if self._spare is not None:
+            await self._admin.execute(f"drop database {self._spare} with (force)")
+
+    async def _alone(self, name: str, work: str) -> str:
+        """Do this in it: what its schema is then."""
+        connection = await asyncpg.connect(named(self._server, name))
+        try:
+            await connection.execute(work)
+            schema: str = await connection.fetchval(SCHEMA)
+            return schema
+        finally:
+            await connection.close()
+
+    async def _end_sessions(self, name: str) -> None:
+        await self._admin.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1",
+            name,
+        )
+
+
+@pytest.fixture(scope="session")
+async def databases(server: str, admin: asyncpg.Connection, template: str) -> AsyncIterator[Databases]:
+    """Where a test's database comes from, and goes to."""
+    databases = Databases(server, admin, template)
+    yield databases
+    await databases.close()
+
+
 @pytest.fixture
-async def database(server: str, admin: asyncpg.Connection, template: str) -> AsyncIterator[str]:
-    """The address of a fresh, migrated, empty database."""
-    name = f"test_{os.getpid()}_{next(NUMBERS)}"
-    await admin.execute(f"create database {name} template {template} strategy file_copy")
+async def database(server: str, databases: Databases) -> AsyncIterator[str]:
+    """The address of a migrated, empty database."""
+    name = await databases.take()
     yield named(server, name)
-    await admin.execute(f"drop database {name} with (force)")
+    await databases.give(name)
 
 
 @pytest.fixture
