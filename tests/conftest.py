@@ -122,25 +122,38 @@ end $$
 """
 
 
-class Databases:
-    """Databases made from a template, one in use at a time: each has a name that no earlier test knew."""
+TABLES = """
+select quote_ident(relname) from pg_class
+where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> 'schema_migrations'
+"""
 
-    def __init__(self, server: str, admin: asyncpg.Connection, template: str) -> None:
+
+class Databases:
+    """Databases made from a template, one in use at a time: each has a name that no earlier test knew.
+
+    ``seeds``: what the migrations wrote, as JSON by table; it is in every one.
+    """
+
+    def __init__(self, server: str, admin: asyncpg.Connection, template: str, seeds: dict[str, str]) -> None:
         self._server = server
         self._admin = admin
         self._template = template
+        self.seeds = seeds
         self._spare: str | None = None
-        self._schema: dict[str, str] = {}
+        self._schema = ""
+
+    def address(self, name: str) -> str:
+        """Where to find it."""
+        return named(self._server, name)
 
     async def take(self) -> str:
         """The name of one that is empty."""
         name = f"test_{os.getpid()}_{next(NUMBERS)}"
         if self._spare is None:
             await self._admin.execute(f"create database {name} template {self._template} strategy file_copy")
-            self._schema = {name: await self._alone(name, "select")}
+            self._schema = await self._alone(name, empty=False)
         else:
             await self._admin.execute(f"alter database {self._spare} rename to {name}")
-            self._schema = {name: self._schema[self._spare]}
             self._spare = None
         return name
 
@@ -154,11 +167,11 @@ class Databases:
             await self._admin.execute(f"drop database if exists {name} with (force)")
             return
         try:
-            sound = await self._alone(spare, EMPTY) == self._schema[name]
+            sound = await self._alone(spare, empty=True) == self._schema
         except asyncpg.PostgresError:
             sound = False
         if sound:
-            self._spare, self._schema = spare, {spare: self._schema[name]}
+            self._spare = spare
         else:
             await self._admin.execute(f"drop database {spare} with (force)")
 
@@ -167,11 +180,16 @@ class Databases:
         if self._spare is not None:
             await self._admin.execute(f"drop database {self._spare} with (force)")
 
-    async def _alone(self, name: str, work: str) -> str:
-        """Do this in it: what its schema is then."""
-        connection = await asyncpg.connect(named(self._server, name))
+    async def _alone(self, name: str, *, empty: bool) -> str:
+        """What its schema is, once it was emptied or as it stands."""
+        connection = await asyncpg.connect(self.address(name))
         try:
-            await connection.execute(work)
+            if empty:
+                await connection.execute(EMPTY)
+                for table, rows in self.seeds.items():
+                    await connection.execute(
+                        f"insert into {table} select * from json_populate_recordset(null::{table}, $1)", rows
+                    )
             schema: str = await connection.fetchval(SCHEMA)
             return schema
         finally:
@@ -187,16 +205,20 @@ class Databases:
 @pytest.fixture(scope="session")
 async def databases(server: str, admin: asyncpg.Connection, template: str) -> AsyncIterator[Databases]:
     """Where a test's database comes from, and goes to."""
-    databases = Databases(server, admin, template)
+    connection = await asyncpg.connect(named(server, template))
+    tables = [row[0] for row in await connection.fetch(TABLES)]
+    written = {table: await connection.fetchval(f"select json_agg(t) from {table} t") for table in tables}
+    await connection.close()
+    databases = Databases(server, admin, template, {table: rows for table, rows in written.items() if rows})
     yield databases
     await databases.close()
 
 
 @pytest.fixture
-async def database(server: str, databases: Databases) -> AsyncIterator[str]:
+async def database(databases: Databases) -> AsyncIterator[str]:
     """The address of a migrated, empty database."""
     name = await databases.take()
-    yield named(server, name)
+    yield databases.address(name)
     await databases.give(name)
 
 

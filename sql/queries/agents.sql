@@ -16,9 +16,9 @@ from agents a join buckets b on b.key = 'agent:' || a.name
 where a.name = :name
 for update of b for share of a;
 
--- name: lock_overall()^
+-- name: lock_overall(key)^
 -- The ceiling of all agents: whoever counts against it passes one at a time. After the agent's own bucket, always.
-select key from buckets where key = 'overall' for update;
+select key from buckets where key = :key for update;
 
 -- name: pause_agent(name, reason, key_mark, now)^
 -- Stop ringing for this agent until a person resumes it or its key changes; no row: it was paused already.

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from dialer.database.store import ledger
+from dialer.database.store import agents, ledger
+from dialer.domain.errors import DatabaseError
 from dialer.engine.audit import look
 from dialer.engine.purse import Ceilings
 
@@ -123,6 +124,18 @@ async def test_many_gates_at_once_overshoot_by_no_more_than_calls_cost_beyond_wh
     assert spent > 6 - HALF
     live = 20  # more than ever pass together
     assert spent <= 6 + live * (Decimal(str(cost)) - HALF)
+
+
+async def test_without_the_row_that_gates_lock_for_the_ceiling_of_all_nobody_passes(engine, tools):
+    """A restored or emptied table would else let two gates lend the same credits, unseen."""
+    await people(engine, await engine.campaign(), 1)
+    sales = replace(tools.SALES, ceilings=Ceilings(None, Decimal(6), "UTC"))
+    await engine.pool.execute("delete from buckets where key = 'overall'")
+    with pytest.raises(DatabaseError, match='lost its row "overall": start the daemon again'):
+        await engine.open(sales)
+    async with engine.pool.acquire() as conn:
+        await agents.ensure(conn, ["sales"], engine.clock.now())
+    assert len((await engine.open(sales)).passed) == 1
 
 
 async def test_quarters_sum_to_the_ledger(engine, tools):

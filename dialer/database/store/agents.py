@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from dialer.database.queries import Connection, load
+from dialer.domain.errors import DatabaseError
 from dialer.domain.strain import SILENCE
 
 queries = load("agents")
@@ -44,6 +45,10 @@ class Locked:
     next_at: datetime
 
 
+OVERALL: Final = "overall"
+"""The key of the row that whoever counts against the ceiling of all agents holds."""
+
+
 def agent_bucket(name: str) -> str:
     """The key of an agent's bucket."""
     return f"agent:{name}"
@@ -55,9 +60,9 @@ def campaign_bucket(campaign_id: UUID) -> str:
 
 
 async def ensure(conn: Connection, names: Sequence[str], now: datetime) -> None:
-    """Make the rows and the buckets of the agents that the settings name."""
+    """Make the rows and the buckets of the agents that the settings name, and what the gates of all lock."""
     await queries.ensure_agents(conn, names=names, now=now)
-    await queries.ensure_buckets(conn, keys=[agent_bucket(name) for name in names], now=now)
+    await queries.ensure_buckets(conn, keys=[*(agent_bucket(name) for name in names), OVERALL], now=now)
 
 
 async def ensure_bucket(conn: Connection, campaign_id: UUID, now: datetime) -> None:
@@ -73,8 +78,14 @@ async def lock(conn: Connection, name: str) -> Locked:
 
 
 async def lock_overall(conn: Connection) -> None:
-    """Count against the ceiling of all agents one gate at a time."""
-    await queries.lock_overall(conn)
+    """Count against the ceiling of all agents one gate at a time.
+
+    Raises DatabaseError where there is nothing to lock: two gates would lend the same credits.
+    """
+    if await queries.lock_overall(conn, key=OVERALL) is None:
+        raise DatabaseError(
+            f'the table buckets has lost its row "{OVERALL}": start the daemon again, which makes it'
+        )
 
 
 async def pause(conn: Connection, name: str, *, reason: str, key_mark: str, now: datetime) -> bool:
