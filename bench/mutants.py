@@ -68,6 +68,9 @@ BUGS = (
         "if prefix.startswith(code)})", "tests/domain/test_numbering.py"),
     Bug("let a number pass that JSON does not know", "dialer/intake/people.py", "plain = all(type(value) is str for value in metadata.values())",
         "plain = True", "tests/intake/test_people.py"),
+    Bug("lend the same credits to the gates of two agents", "sql/queries/agents.sql",
+        "select key from buckets where key = :key for update;", "select key from buckets where key = :key;",
+        "tests/engine/test_budget.py"),
     Bug("refresh the bucket", "sql/queries/attempts.sql", "update buckets b set next_at = n.next_at",
         "update buckets b set next_at = b.next_at"),
     Bug("pass while the agent's lines are full", "dialer/engine/opening.py",
@@ -269,7 +272,11 @@ def plant(bug: Bug) -> str | None:
     if not said:
         # Whoever cannot run has caught nothing.
         raise RuntimeError(f"{bug.name}: ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return said[0].split("/")[-1] if bug.tests else re.sub(r"[+0-9a-f]{8,}[-0-9a-f]*", "…", said[0])[:90]
+    return (
+        said[0].split("::")[0].split("/")[-1] + said[0][said[0].index("::") :]
+        if bug.tests
+        else re.sub(r"[+0-9a-f]{8,}[-0-9a-f]*", "…", said[0])[:90]
+    )
 
 
 def unwell(bugs: Iterable[Bug]) -> str:
