@@ -266,17 +266,13 @@ def plant(bug: Bug) -> str | None:
     if done.returncode == 0:
         return None
     if bug.tests:
-        said = re.findall(r"^(?:FAILED|ERROR) (\S+)", done.stdout, re.MULTILINE)
+        said = re.findall(r"^(?:FAILED|ERROR) (?:[^\s:]*/)?(\S+)", done.stdout, re.MULTILINE)
     else:
         said = re.findall(r"^(seed \d+: .*)", done.stderr, re.MULTILINE)
     if not said:
         # Whoever cannot run has caught nothing.
         raise RuntimeError(f"{bug.name}: ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return (
-        said[0].split("::")[0].split("/")[-1] + said[0][said[0].index("::") :]
-        if bug.tests
-        else re.sub(r"[+0-9a-f]{8,}[-0-9a-f]*", "…", said[0])[:90]
-    )
+    return said[0] if bug.tests else re.sub(r"[+0-9a-f]{8,}[-0-9a-f]*", "…", said[0])[:90]
 
 
 def unwell(bugs: Iterable[Bug]) -> str:
@@ -286,11 +282,9 @@ def unwell(bugs: Iterable[Bug]) -> str:
         return ""
     with copied() as tree:
         done = ran(tree, tests)
-    return (
-        (done.stdout[-2000:] + done.stderr[-2000:] or f"ended with {done.returncode}")
-        if done.returncode
-        else ""
-    )
+    if not done.returncode:
+        return ""
+    return done.stdout[-2000:] + done.stderr[-2000:] or f"ended with {done.returncode}"
 
 
 def main() -> int:

@@ -189,7 +189,7 @@ def next_start(schedule: Schedule, now: datetime) -> datetime | None:
         at = cron.next_fire(schedule.cron, schedule.timezone, now) if schedule.cron is not None else None
     else:
         at = starts
-    return None if at is None or (schedule.ends is not None and at >= schedule.ends) else at
+    return None if at is None or schedule.over(at) else at
 
 
 def trigger(expression: str, timezone: str) -> CronTrigger:

@@ -105,10 +105,14 @@ select concat_ws(' ',
   (select count(*) from schema_migrations))
 """
 
-EMPTY = """
+TABLES = """
+select quote_ident(relname) as name, reltuples >= 0 as looked_at from pg_class
+where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> 'schema_migrations'
+"""
+
+EMPTY = f"""
 do $$ declare used text; each record; filled boolean; begin
-  for each in select quote_ident(relname) as name, reltuples >= 0 as looked_at from pg_class
-              where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> 'schema_migrations' loop
+  for each in {TABLES} loop
     execute 'select exists (select 1 from ' || each.name || ')' into filled;
     -- Postgres believes of a table that it has looked at while it was empty that it stays so.
     if filled or each.looked_at then used := concat_ws(', ', used, each.name); end if;
@@ -119,12 +123,6 @@ do $$ declare used text; each record; filled boolean; begin
     execute 'alter sequence ' || each.name || ' restart';
   end loop;
 end $$
-"""
-
-
-TABLES = """
-select quote_ident(relname) from pg_class
-where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> 'schema_migrations'
 """
 
 
@@ -161,7 +159,9 @@ class Databases:
         """Empty it for the next one; whoever is still connected is thrown out, and does not find it again."""
         spare = f"spare_{os.getpid()}_{next(NUMBERS)}"
         try:
-            await self._end_sessions(name)
+            await self._admin.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1", name
+            )
             await self._admin.execute(f"alter database {name} rename to {spare}")
         except asyncpg.PostgresError:
             await self._admin.execute(f"drop database if exists {name} with (force)")
@@ -195,18 +195,12 @@ class Databases:
         finally:
             await connection.close()
 
-    async def _end_sessions(self, name: str) -> None:
-        await self._admin.execute(
-            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1",
-            name,
-        )
-
 
 @pytest.fixture(scope="session")
 async def databases(server: str, admin: asyncpg.Connection, template: str) -> AsyncIterator[Databases]:
     """Where a test's database comes from, and goes to."""
     connection = await asyncpg.connect(named(server, template))
-    tables = [row[0] for row in await connection.fetch(TABLES)]
+    tables = [row["name"] for row in await connection.fetch(TABLES)]
     written = {table: await connection.fetchval(f"select json_agg(t) from {table} t") for table in tables}
     await connection.close()
     databases = Databases(server, admin, template, {table: rows for table, rows in written.items() if rows})

@@ -49,7 +49,7 @@ class BadPhone:
     reason: str
 
 
-LONGEST: Final = 16
+_LONGEST: Final = 16
 """Characters of a number: a plus and the fifteen digits of E.164."""
 
 _E164: Final = re.compile(r"\+[1-9][0-9]{1,14}")
@@ -202,7 +202,7 @@ def _judge(number: Number, check: PhoneCheck, *, letters: bool) -> Phone | BadPh
     if check is PhoneCheck.VALID and place.kind is None:
         return _NOT_ASSIGNED
     e164 = f"+{number.code}{number.national}"
-    if len(e164) > LONGEST:
+    if len(e164) > _LONGEST:
         return _BEYOND_E164
     if number.national.startswith("0") and _read(e164, None) != number:
         # Another zero is left where the country's trunk prefix was: no number, and read otherwise the next time.

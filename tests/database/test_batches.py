@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from dialer import shipped
+from dialer.database.queries import load
 
 BATCHES = [
     ("attempts", "begin_attempts"),
@@ -46,16 +46,6 @@ analyze;
 """
 
 
-def prepared(file: str, name: str) -> tuple[str, int]:
-    """A query with numbered parameters, and how many they are."""
-    text = (shipped.folder("sql") / "queries" / f"{file}.sql").read_text()
-    found = re.search(rf"^-- name: {name}\((.*?)\).*?\n(.*?)(?=^-- name:|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert found is not None
-    names = found[1].split(", ")
-    body = re.sub(r"--.*", "", found[2]).strip().rstrip(";")
-    return re.sub(r"(?<!:):([a-z_]+)\b", lambda each: f"${names.index(each[1]) + 1}", body), len(names)
-
-
 def against_all(node: dict) -> list[str]:
     """What a plan reads as a whole for every single row of something else."""
     whole = node["Node Type"] == "Nested Loop" and "Join Filter" in node
@@ -67,7 +57,8 @@ def against_all(node: dict) -> list[str]:
 async def test_no_row_is_held_against_every_other(conn, file, name):
     await conn.execute(FILLED)
     await conn.execute("set plan_cache_mode = force_generic_plan")
-    query, parameters = prepared(file, name)
+    query = getattr(load(file), name).sql
     await conn.execute(f"prepare batch as {query}")
-    [told] = await conn.fetchval(f"explain (format json) execute batch({', '.join(['null'] * parameters)})")
+    nothing = ", ".join("null" for _ in set(re.findall(r"\$\d+", query)))
+    [told] = await conn.fetchval(f"explain (format json) execute batch({nothing})")
     assert not against_all(told["Plan"]), json.dumps(told, indent=1)

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -98,12 +97,12 @@ class Table:
 
 @pytest.fixture(params=["changed", "whole", "another database"])
 async def table(
-    engine: Any, request: pytest.FixtureRequest, server: str, admin: asyncpg.Connection
+    engine: Any, request: pytest.FixtureRequest, databases: Any, admin: asyncpg.Connection
 ) -> AsyncIterator[Table]:
     if request.param == "another database":
         name = f"crm_of_another_{next(NUMBERS)}"
         await admin.execute(f"create database {name}")
-        address = at(server, name)
+        address = databases.address(name)
         conn = await connect(address, application_name="owner")
         await conn.execute(LEADS)
         yield Table(
@@ -116,11 +115,6 @@ async def table(
         await conn.execute(LEADS)
         source = SOURCE if request.param == "changed" else WHOLE
         yield Table(engine, conn, Tables(engine.pool, engine.clock, {}), source)
-
-
-def at(server: str, database: str) -> str:
-    """The address of another database of the same server."""
-    return urlunsplit(urlsplit(server)._replace(path=f"/{database}"))
 
 
 async def test_a_row_is_enrolled_and_called(engine: Any, table: Any, tools: Any) -> None:
@@ -288,11 +282,11 @@ async def test_who_is_closed_by_a_rule_is_written_back_too(engine: Any, table: A
 
 @pytest.mark.parametrize("table", ["changed"], indirect=True)
 async def test_a_row_that_is_committed_late_is_found_by_the_second_look(
-    engine: Any, table: Any, server: str
+    engine: Any, table: Any, databases: Any
 ) -> None:
     await engine.campaign(source=table.source)
     database = await table.conn.fetchval("select current_database()")
-    late = await connect(at(server, database), application_name="late")
+    late = await connect(databases.address(database), application_name="late")
     open_ = late.transaction()
     await open_.start()
     await late.execute("insert into crm.leads (mobile) values ($1)", PHONE)

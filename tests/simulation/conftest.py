@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -14,11 +15,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
-async def ground(server: str, admin: asyncpg.Connection, template: str) -> AsyncIterator[asyncpg.Connection]:
+async def ground(
+    admin: asyncpg.Connection, template: str, databases: Any
+) -> AsyncIterator[asyncpg.Connection]:
     name = f"simulation_{os.getpid()}"
     await admin.execute(f"create database {name} template {template} strategy file_copy")
-    head, _, options = server.partition("?")
-    conn = await connect(f"{head.rpartition('/')[0]}/{name}?{options}", application_name="simulation")
+    conn = await connect(databases.address(name), application_name="simulation")
     yield conn
     await conn.close()
     await admin.execute(f"drop database {name} with (force)")
