@@ -13,6 +13,7 @@ import re
 import select
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from threading import Thread
 from typing import Final, Literal
@@ -22,6 +23,9 @@ from structlog.types import Processor
 
 WAITING: Final = 10_000
 """Lines that may wait for the pipe; further ones are dropped and counted: the log is poorer, but the calls go on."""
+
+LINGER: Final = 0.01
+"""Seconds that a line waits for others: a thread that wakes for each costs a call as much as what it writes."""
 
 LAST_WORDS: Final = 2.0
 """Seconds at the end of the process in which waiting lines may still be written."""
@@ -108,44 +112,64 @@ class Background(logging.Handler):
     def __init__(self, descriptor: int, waiting: int = WAITING) -> None:
         super().__init__()
         self._descriptor = os.dup(descriptor)
-        self._lines: queue.Queue[str | None] = queue.Queue(waiting)
+        self._waiting = waiting
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lost = 0
         self._thread = Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
         atexit.register(self.stop)
 
     def emit(self, record: logging.LogRecord) -> None:
-        line = self.format(record)
-        try:
-            if self._lost:
-                self._lines.put_nowait(self._loss())
-                self._lost = 0
-            self._lines.put_nowait(line)
-        except queue.Full:
+        if self._lines.qsize() >= self._waiting:
             self._lost += 1
+            return
+        self._tell_loss()
+        self._lines.put(self.format(record))
 
     def stop(self) -> None:
         """Write what waits, for at most ``LAST_WORDS`` seconds."""
-        end = time.monotonic() + LAST_WORDS
-        with suppress(queue.Full):
-            self._lines.put(self._loss() if self._lost else None, timeout=LAST_WORDS)
-            self._lines.put(None, timeout=max(0.0, end - time.monotonic()))
-        self._thread.join(max(0.0, end - time.monotonic()))
+        self._tell_loss()
+        self._lines.put(None)
+        self._thread.join(LAST_WORDS)
 
-    def _loss(self) -> str:
-        record = logging.LogRecord("dialer.log", logging.WARNING, "", 0, "%d lines lost", (self._lost,), None)
-        return self.format(record)
+    def _tell_loss(self) -> None:
+        if self._lost:
+            said = ("dialer.log", logging.WARNING, "", 0, "%d lines lost", (self._lost,), None)
+            self._lines.put(self.format(logging.LogRecord(*said)))
+            self._lost = 0
 
     def _write(self) -> None:
         with suppress(OSError):  # the reader went away: that is its right
-            while (line := self._lines.get()) is not None:
-                rest = memoryview((line + "\n").encode(errors="backslashreplace"))
-                while rest:
-                    try:
-                        rest = rest[os.write(self._descriptor, rest) :]
-                    except BlockingIOError:
-                        select.select([], [self._descriptor], [])
+            ending = False
+            while not ending:
+                lines = [self._lines.get()]
+                time.sleep(LINGER)
+                lines += [self._lines.get() for _ in range(self._lines.qsize())]
+                ending = None in lines
+                for rest in _together(line for line in lines if line is not None):
+                    self._put(rest)
         os.close(self._descriptor)
+
+    def _put(self, text: bytes) -> None:
+        rest = memoryview(text)
+        while rest:
+            try:
+                rest = rest[os.write(self._descriptor, rest) :]
+            except BlockingIOError:
+                select.select([], [self._descriptor], [])
+
+
+def _together(lines: Iterable[str]) -> Iterator[bytes]:
+    """Whole lines in as few writes as a pipe takes in one piece, for other processes may write into it too."""
+    text = b""
+    for line in lines:
+        encoded = (line + "\n").encode(errors="backslashreplace")
+        if text and len(text) + len(encoded) > select.PIPE_BUF:
+            yield text
+            text = b""
+        text += encoded
+    if text:
+        yield text
 
 
 def _shared() -> list[Processor]:

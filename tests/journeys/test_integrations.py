@@ -21,6 +21,7 @@ from aiohttp import web
 from hubspot.utils.signature import Signature
 from stripe import WebhookSignature
 
+from dialer.notices.outbox import LEASE
 from dialer.simulator import Calls, Outcome, Scenario
 from dialer.simulator.time import MachineTime
 
@@ -201,6 +202,7 @@ async def test_an_answer_is_called_within_five_seconds_and_slack_hears_once_thro
     assert loop.time() - begun < 5
     await eventually(lambda: world.refused >= 2)
     await daemon.kill()
+    await journey.jump(LEASE)
     await journey.house.daemon()
     await eventually(world.slack)
     await journey.house.until("select bool_and(state = 'sent') from outbox")
@@ -275,7 +277,7 @@ async def test_a_daemon_that_dies_after_a_target_took_a_notice_sends_it_again_an
     assert await daemon.ended() == -signal.SIGKILL
     assert len(world.slack()) == 1
     monkeypatch.delenv("DIALER_CRASH_AT")
-    await journey.jump(timedelta(seconds=60))
+    await journey.jump(LEASE)
     await journey.house.daemon()
     await journey.house.until("select bool_and(state = 'sent') from outbox")
     assert world.slack() == [world.slack()[0]] * 2
