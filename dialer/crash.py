@@ -77,7 +77,13 @@ def armed(text: str) -> dict[str, Armed]:
     return {name: Armed(action, int(times))}
 
 
-_ARMED: Final = armed(os.environ.get(VARIABLE, ""))
+_ARMED: Final[dict[str, Armed]] = {}
+
+
+def arm(text: str) -> None:
+    """Act from now on as ``text`` says, and in no other way. Raises ConfigError as ``armed`` does."""
+    _ARMED.clear()
+    _ARMED.update(armed(text))
 
 
 def at(name: str) -> None:
@@ -85,3 +91,6 @@ def at(name: str) -> None:
     place = _ARMED.get(name)
     if place is not None:
         place.passed()
+
+
+arm(os.environ.get(VARIABLE, ""))

@@ -45,12 +45,14 @@ class House(_journeys.House):
             extra["DIALER_WEBHOOK__PORT"] = str(port)
         if crash:
             extra["DIALER_CRASH_AT"] = crash
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "from dialer.cli import main; main()", "run", "--config", str(self.config),
-            stderr=asyncio.subprocess.PIPE, limit=1 << 20, env={**os.environ, **extra},
-        )  # fmt: skip
+        if "LD_PRELOAD" in extra:  # read by the loader, at the start of a program
+            child = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", "from dialer.cli import main; main()", "run", "--config", str(self.config),
+                stderr=asyncio.subprocess.PIPE, limit=1 << 20, env={**os.environ, **extra},
+            )  # fmt: skip
+        else:
+            child = await _journeys.spawn(["run", "--config", str(self.config)], extra)
         process = _journeys.Process(child)
-        process.pid = child.pid
         self.processes.append(process)
         if ready:
             await process.says("ready")

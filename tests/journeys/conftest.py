@@ -1,11 +1,10 @@
 """The whole house as an operator runs it: `dialer` processes, the simulator on a real socket, a real database."""
 
 import asyncio
+import importlib.util
 import json
-import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,13 @@ import pytest
 
 from dialer.simulator import Agent, Scenario, Simulator, read_truth
 from dialer.simulator.time import MachineTime
+
+_spec = importlib.util.spec_from_file_location("spawn", Path(__file__).parents[1] / "spawn.py")
+assert _spec is not None
+assert _spec.loader is not None
+_spawn = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_spawn)
+spawn = _spawn.spawn
 
 PATIENCE = 40.0
 """Seconds after which what was awaited will not come."""
@@ -33,8 +39,9 @@ def free_port() -> int:
 class Process:
     """A running `dialer run`; what it says on stderr is kept, line by line."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: "asyncio.subprocess.Process | Any") -> None:
         self._process = process
+        self.pid: int = process.pid
         self.lines: list[dict[str, Any]] = []
         self.texts: list[str] = []
         self._news = asyncio.Condition()
@@ -122,25 +129,16 @@ class House:
     async def daemon(self, port: int | None = None) -> Process:
         """Start `dialer run` and wait until it is ready; `port`: another door than the configured one."""
         extra = {} if port is None else {"DIALER_WEBHOOK__PORT": str(port)}
-        process = Process(
-            await asyncio.create_subprocess_exec(
-                sys.executable, "-c", "from dialer.cli import main; main()", "run", "--config", str(self.config),
-                stderr=asyncio.subprocess.PIPE, limit=1 << 20, env={**os.environ, **extra},
-            )
-        )  # fmt: skip
+        process = Process(await spawn(["run", "--config", str(self.config)], extra))
         self.processes.append(process)
         await process.says("ready")
         return process
 
-    async def cli(self, *arguments: str, code: int = 0, stdin: str | None = None) -> tuple[str, str]:
+    async def cli(self, *arguments: str, code: int = 0, stdin: str = "") -> tuple[str, str]:
         """Run a command to its end: its stdout and stderr."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", "from dialer.cli import main; main()", *arguments, "--config", str(self.config),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "COLUMNS": "200"},
-        )  # fmt: skip
+        process = await spawn([*arguments, "--config", str(self.config)], {"COLUMNS": "200"}, stdin)
         async with asyncio.timeout(PATIENCE):
-            out, err = await process.communicate(None if stdin is None else stdin.encode())
+            out, err = await process.communicate()
         assert process.returncode == code, err.decode() + out.decode()
         return out.decode(), err.decode()
 
