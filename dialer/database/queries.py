@@ -48,25 +48,9 @@ class _Adapter(AsyncPGAdapter):
         return [parameters[each] for each in self.var_sorted[name]]
 
 
-class Queries:
-    """The queries of one file as attributes. It is read at the first: a command needs two or three of them all."""
-
-    def __init__(self, table: str) -> None:
-        self._table = table
-
-    def __getattr__(self, name: str) -> Any:
-        query = getattr(_read(self._table), name)
-        setattr(self, name, query)
-        return query
-
-
+@cache
 def load(table: str) -> Any:
     """The queries of ``sql/queries/<table>.sql`` as attributes."""
-    return Queries(table)
-
-
-@cache
-def _read(table: str) -> Any:
     path = shipped.folder("sql") / "queries" / f"{table}.sql"
     # Its base, which has no types, does not fit the type that aiosql asks for.
     return aiosql.from_path(path, cast("Any", _Adapter), kwargs_only=True)
