@@ -50,7 +50,10 @@ class _Adapter(AsyncPGAdapter):
 
 @cache
 def load(table: str) -> Any:
-    """The queries of ``sql/queries/<table>.sql`` as attributes."""
+    """The queries of ``sql/queries/<table>.sql`` as attributes.
+
+    Called when a module is loaded: a daemon that has no descriptor left can read no file later.
+    """
     path = shipped.folder("sql") / "queries" / f"{table}.sql"
     # Its base, which has no types, does not fit the type that aiosql asks for.
     return aiosql.from_path(path, cast("Any", _Adapter), kwargs_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 _spec = importlib.util.spec_from_file_location(
     "journeys_fixtures", Path(__file__).parents[1] / "journeys" / "conftest.py"
@@ -30,19 +30,26 @@ SHOTS = os.environ.get("DIALER_SHOTS", "")
 """Where screenshots go; none by default."""
 
 
-@pytest.fixture
-async def page(tmp_path: Path) -> AsyncIterator[Page]:
-    """A page that fails the test for any error of its script, and any refusal of its policy."""
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One for all tests; what a page keeps is its own."""
     if CHROMIUM is None:
         pytest.skip("needs Debian's package chromium")
-    faults: list[str] = []
     async with async_playwright() as player:
         browser = await player.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        page = await browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda said: faults.append(said.text) if told(said.type, said.text) else None)
-        yield page
+        yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """A page that fails the test for any error of its script, and any refusal of its policy."""
+    faults: list[str] = []
+    page = await browser.new_page(viewport={"width": 1280, "height": 900})
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda said: faults.append(said.text) if told(said.type, said.text) else None)
+    yield page
+    await page.close()
     assert faults == []
 
 

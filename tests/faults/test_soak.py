@@ -22,6 +22,7 @@ async def soak(*more: str) -> dict[str, Any]:
         "60",
         "--pause",
         "1.5",
+        "--hasten",
     ]
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(SOAK), *arguments, *more,
