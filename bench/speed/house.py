@@ -124,8 +124,6 @@ class House:
             port = {self.webhook}
             [console]
             port = {free_port()}
-            [log]
-            level = "warning"
             {more}
             """
         )
@@ -229,16 +227,23 @@ async def responder(place: House, delay: float, *more: House) -> AsyncIterator[d
 
 @asynccontextmanager
 async def daemon(place: House, cores: Sequence[int] = ()) -> AsyncIterator[psutil.Process]:
-    """A daemon that is ready."""
-    # Its own process group: a signal to the bench ends it by hand, not by chance.
-    process = await asyncio.create_subprocess_exec(
-        str(BIN / "dialer"), "run", "--config", str(place.config), env={**os.environ, "NOTIFY_SOCKET": ""}
-    )
+    """A daemon that is ready; it logs as it does unasked, into a file, of which the end is shown if it never is."""
+    log = place.folder / "daemon.log"
+    with log.open("wb") as said:
+        # Its own process group: a signal to the bench ends it by hand, not by chance.
+        process = await asyncio.create_subprocess_exec(
+            str(BIN / "dialer"), "run", "--config", str(place.config),
+            env={**os.environ, "NOTIFY_SOCKET": ""}, stderr=said,
+        )  # fmt: skip
     one = psutil.Process(process.pid)
     if cores:
         one.cpu_affinity(list(cores))
     try:
-        await listening(place.webhook)
+        try:
+            await listening(place.webhook)
+        except TimeoutError:
+            sys.stderr.write(log.read_text()[-2000:])
+            raise
         await asyncio.sleep(1)
         yield one
     finally:
