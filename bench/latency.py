@@ -88,8 +88,6 @@ async def measure(folder: Path, dsn: str, contacts: int, per_second: float) -> l
         [webhook]
         host = "127.0.0.1"
         port = {runner.addresses[0][1] % 10000 + 20000}
-        [log]
-        level = "warning"
         """
     )
     (folder / "promo.toml").write_text(
@@ -98,7 +96,8 @@ async def measure(folder: Path, dsn: str, contacts: int, per_second: float) -> l
     for command in (("apply", str(folder / "promo.toml")), ("start", "promo")):
         done = await asyncio.create_subprocess_exec(DIALER, "campaign", *command, "--config", str(config))
         assert await done.wait() == 0
-    daemon = await asyncio.create_subprocess_exec(DIALER, "run", "--config", str(config))
+    with (folder / "daemon.log").open("wb") as said:
+        daemon = await asyncio.create_subprocess_exec(DIALER, "run", "--config", str(config), stderr=said)
     base = datetime.now(UTC) + timedelta(seconds=5)
     dice = random.Random(1)
     span = contacts / per_second
