@@ -90,12 +90,13 @@ class Ordinary:
         if name not in ("debug", "info"):
             return structlog.stdlib.ProcessorFormatter.wrap_for_formatter(logger, name, event)
         said: Any = event
+        words = event.get("event")
         try:
             for processor in self._last:
                 said = processor(logger, name, said)
             return masked(str(said))
         except Exception as error:  # a line that cannot be written is not worth a call
-            return masked(f"{name}: {event.get('event')} ({type(error).__name__} in this line)")
+            return masked(f"{name}: {words} ({type(error).__name__} in this line)")
 
 
 class Lines:

@@ -117,6 +117,13 @@ def test_a_line_that_cannot_be_formatted_is_said_all_the_same(
     said = capsys.readouterr().err
     assert "WARNING some.library: %d calls of +…71 (TypeError in this line)" in said
 
+    class Unsayable:
+        def __repr__(self) -> str:
+            raise LookupError
+
+    structlog.get_logger().info(f"to {NUMBER}", at=Unsayable())
+    assert "info: to +…71 (LookupError in this line)" in capsys.readouterr().err
+
 
 @pytest.mark.parametrize("once", [True, False])
 def test_only_a_process_that_configures_once_keeps_its_loggers(once: bool) -> None:
