@@ -15,7 +15,7 @@ import select
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, Final, Literal
 
 import structlog
@@ -142,7 +142,7 @@ class Background(logging.Handler):
         super().__init__()
         self._descriptor = os.dup(descriptor)
         self._waiting = waiting
-        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._lines: queue.SimpleQueue[str | Event | None] = queue.SimpleQueue()
         self._lost = 0
         self._thread = Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
@@ -158,6 +158,13 @@ class Background(logging.Handler):
             return
         self._tell_loss()
         self._lines.put(line)
+
+    def flush(self) -> None:
+        """Return when what came before is written, or nobody reads it for ``LAST_WORDS`` seconds."""
+        if self._thread.is_alive():
+            written = Event()
+            self._lines.put(written)
+            written.wait(LAST_WORDS)
 
     def stop(self) -> None:
         """Write what waits, for at most ``LAST_WORDS`` seconds."""
@@ -179,8 +186,11 @@ class Background(logging.Handler):
                 select.select([], [], [], LINGER)  # faketime never lets sleep end
                 lines += [self._lines.get() for _ in range(self._lines.qsize())]
                 ending = None in lines
-                for rest in _together(line for line in lines if line is not None):
+                for rest in _together(line for line in lines if isinstance(line, str)):
                     self._put(rest)
+                for waiting in lines:
+                    if isinstance(waiting, Event):
+                        waiting.set()
         os.close(self._descriptor)
 
     def _put(self, text: bytes) -> None:

@@ -7,6 +7,7 @@ away, is one message on stderr and exit code 2.
 import asyncio
 import getpass
 import json
+import logging
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -84,7 +85,9 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 def fail(message: str) -> NoReturn:
-    """One red message on stderr, exit code 2."""
+    """One red message on stderr, exit code 2; what was logged stands before it."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
     stderr.print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(2)
 
