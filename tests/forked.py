@@ -13,10 +13,9 @@ pipes: tuple[Connection, ...] = given["pipes"]
 
 os.environ.clear()
 os.environ.update(given["environment"])
-for descriptor, pipe in enumerate(pipes):
+for descriptor, pipe in enumerate(pipes, 1):
     os.dup2(pipe.fileno(), descriptor)
     pipe.close()
-sys.stdin = os.fdopen(0, closefd=False)
 sys.stdout = os.fdopen(1, "w", closefd=False)
 sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
 sys.argv = ["dialer", *given["arguments"]]

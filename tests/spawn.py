@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import runpy
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -20,6 +21,8 @@ from typing import Final
 from dialer.cli import COMMANDS
 
 FORKED: Final = Path(__file__).with_name("forked.py")
+LIMIT: Final = 1 << 20
+"""Bytes of a line that it may write."""
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload([f"dialer.cli.{module.partition(':')[0]}" for module in COMMANDS.values()])
@@ -69,26 +72,26 @@ class Spawned:
         self._ended.set_result(None)
 
 
-async def spawn(arguments: Sequence[str], environment: Mapping[str, str], stdin: str = "") -> Spawned:
-    """Fork `dialer` with these arguments; ``stdin`` is all that it can read."""
-    (its_in, to_in), (out, its_out), (err, its_err) = (_context.Pipe(duplex=False) for _ in range(3))
-    given = {
-        "arguments": list(arguments),
-        "environment": {**os.environ, **environment},
-        "pipes": (its_in, its_out, its_err),
-    }
+async def spawn(
+    arguments: Sequence[str], environment: Mapping[str, str]
+) -> Spawned | asyncio.subprocess.Process:
+    """Fork `dialer` with these arguments; what the loader must read, at the start of a program, starts it anew."""
+    environment = {**os.environ, **environment}
+    if "LD_PRELOAD" in environment:
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from dialer.cli import main; main()", *arguments,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, limit=LIMIT, env=environment,
+        )  # fmt: skip
+    (out, its_out), (err, its_err) = (_context.Pipe(duplex=False) for _ in range(2))
+    given = {"arguments": list(arguments), "environment": environment, "pipes": (its_out, its_err)}
     process = _context.Process(target=runpy.run_path, args=(str(FORKED), {"given": given}))
-    await asyncio.to_thread(process.start)
-    for end in (its_in, its_out, its_err):
-        end.close()
-    spawned = Spawned(process, await _reader(out), await _reader(err))
-    with to_in, os.fdopen(os.dup(to_in.fileno()), "w") as writing:
-        writing.write(stdin)
-    return spawned
+    with its_out, its_err:
+        await asyncio.to_thread(process.start)
+    return Spawned(process, await _reader(out), await _reader(err))
 
 
 async def _reader(end: Connection) -> asyncio.StreamReader:
-    reader = asyncio.StreamReader(limit=1 << 20)
+    reader = asyncio.StreamReader(limit=LIMIT)
     with end:
         pipe = os.fdopen(os.dup(end.fileno()), "rb")
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)

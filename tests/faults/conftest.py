@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -36,27 +35,11 @@ clock, engine, tools = _engine.clock, _engine.engine, _engine.tools
 class House(_journeys.House):
     """The journeys' house, whose daemons can be told where to die."""
 
-    async def daemon(
-        self, port: int | None = None, *, crash: str = "", ready: bool = True, **environment: str
-    ) -> Any:
+    async def daemon(self, port: int | None = None, *, crash: str = "", **more: Any) -> Any:
         """Start `dialer run`; ``crash`` is its ``DIALER_CRASH_AT``."""
-        extra = dict(environment)
-        if port is not None:
-            extra["DIALER_WEBHOOK__PORT"] = str(port)
         if crash:
-            extra["DIALER_CRASH_AT"] = crash
-        if "LD_PRELOAD" in extra:  # read by the loader, at the start of a program
-            child = await asyncio.create_subprocess_exec(
-                sys.executable, "-c", "from dialer.cli import main; main()", "run", "--config", str(self.config),
-                stderr=asyncio.subprocess.PIPE, limit=1 << 20, env={**os.environ, **extra},
-            )  # fmt: skip
-        else:
-            child = await _journeys.spawn(["run", "--config", str(self.config)], extra)
-        process = _journeys.Process(child)
-        self.processes.append(process)
-        if ready:
-            await process.says("ready")
-        return process
+            more["DIALER_CRASH_AT"] = crash
+        return await super().daemon(port, **more)
 
     async def states(self) -> list[str]:
         """``state:cause`` of every attempt, in order of number and time."""

@@ -39,7 +39,7 @@ def free_port() -> int:
 class Process:
     """A running `dialer run`; what it says on stderr is kept, line by line."""
 
-    def __init__(self, process: "asyncio.subprocess.Process | Any") -> None:
+    def __init__(self, process: Any) -> None:
         self._process = process
         self.pid: int = process.pid
         self.lines: list[dict[str, Any]] = []
@@ -126,17 +126,19 @@ class House:
             """
         )
 
-    async def daemon(self, port: int | None = None) -> Process:
+    async def daemon(self, port: int | None = None, *, ready: bool = True, **environment: str) -> Process:
         """Start `dialer run` and wait until it is ready; `port`: another door than the configured one."""
-        extra = {} if port is None else {"DIALER_WEBHOOK__PORT": str(port)}
-        process = Process(await spawn(["run", "--config", str(self.config)], extra))
+        if port is not None:
+            environment["DIALER_WEBHOOK__PORT"] = str(port)
+        process = Process(await spawn(["run", "--config", str(self.config)], environment))
         self.processes.append(process)
-        await process.says("ready")
+        if ready:
+            await process.says("ready")
         return process
 
-    async def cli(self, *arguments: str, code: int = 0, stdin: str = "") -> tuple[str, str]:
+    async def cli(self, *arguments: str, code: int = 0) -> tuple[str, str]:
         """Run a command to its end: its stdout and stderr."""
-        process = await spawn([*arguments, "--config", str(self.config)], {"COLUMNS": "200"}, stdin)
+        process = await spawn([*arguments, "--config", str(self.config)], {"COLUMNS": "200"})
         async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate()
         assert process.returncode == code, err.decode() + out.decode()
