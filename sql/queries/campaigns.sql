@@ -210,9 +210,10 @@ where :names::text[] is null or c.name = any(:names::text[])
 order by c.name;
 
 -- name: pulse(now)$
--- What differs once anything has happened: every change of state is said, and every chunk of an import counted.
+-- What differs once anything has happened: every change of state is said, every chunk of an import and its end
+-- counted.
 select concat((select max(h.id) from history h), ' ',
-              (select count(*) + coalesce(sum(i.read), 0) from imports i where i.told_at > :now::timestamptz - interval '1 hour'
+              (select count(*) + count(i.ended_at) + coalesce(sum(i.read), 0) from imports i where i.told_at > :now::timestamptz - interval '1 hour'
                   and i.started_at > :now::timestamptz - interval '1 day'));
 
 -- name: gauges(now)

@@ -238,6 +238,21 @@ async def test_an_import_begun_by_another_is_counted_and_left_for_him_to_end(
     assert tuple(row) == (2, 1, 1, None, ""), "who sees it ended may ask for its rejects"
 
 
+async def test_open_pages_hear_that_an_import_begins_goes_on_and_ends(
+    conn: Conn, clock: Any, apply: Make
+) -> None:
+    campaign = await apply()
+    told = imports.Told(new_id(clock.now()), campaign.id, "people.csv", 19, "ann@host", False)
+    heard = [await campaigns.pulse(conn, clock.now())]
+    await imports.begin(conn, told, clock.now())
+    heard.append(await campaigns.pulse(conn, clock.now()))
+    await imports.count(conn, told.id, read=1, added=1, present=0, rejected=0, position=19, now=clock.now())
+    heard.append(await campaigns.pulse(conn, clock.now()))
+    await imports.end(conn, told.id, clock.now())
+    heard.append(await campaigns.pulse(conn, clock.now()))
+    assert len(set(heard)) == 4
+
+
 async def test_a_stopped_campaign_takes_no_contacts_at_the_start_and_midway(
     pool: Pool,
     conn: Conn,
