@@ -772,13 +772,11 @@ CREATE INDEX contacts_of_rows ON public.contacts USING btree (campaign_id, due_a
 
 CREATE UNIQUE INDEX contacts_once ON public.contacts USING btree (campaign_id, key);
 
-CREATE UNIQUE INDEX contacts_open_phone ON public.contacts USING btree (campaign_id, phone) WHERE (state <> 'closed'::text);
+CREATE UNIQUE INDEX contacts_open_phone ON public.contacts USING btree (phone, campaign_id) WHERE (state <> 'closed'::text);
 
 CREATE INDEX contacts_that_follow ON public.contacts USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX contacts_to_write ON public.contacts USING btree (campaign_id, id) WHERE (from_row AND (state = 'closed'::text) AND (written_at IS NULL));
-
-CREATE INDEX contacts_waiting_phone ON public.contacts USING btree (phone) WHERE (state = 'waiting'::text);
 
 CREATE INDEX events_by_time ON public.events USING btree (received_at, id);
 
@@ -867,8 +865,11 @@ ALTER TABLE ONLY public.cancels
 ALTER TABLE ONLY public.cancels
     ADD CONSTRAINT cancels_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.events(id);
 
-ALTER TABLE ONLY public.contacts
-    ADD CONSTRAINT contacts_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
+ALTER TABLE ONLY public.contact_changes
+    ADD CONSTRAINT contact_changes_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
+
+ALTER TABLE ONLY public.contact_tallies
+    ADD CONSTRAINT contact_tallies_campaign_id_fkey FOREIGN KEY (campaign_id) REFERENCES public.campaigns(id);
 
 ALTER TABLE ONLY public.contacts
     ADD CONSTRAINT contacts_event_id_fkey FOREIGN KEY (event_id) REFERENCES public.events(id);

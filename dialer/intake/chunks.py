@@ -23,9 +23,10 @@ _WEIGHT: Final = 4 << 20
 
 @dataclass(slots=True)
 class Chunk:
-    """``cells`` are the rows of ``incoming``, for the reject file."""
+    """``good`` rows as the database takes them; of each its line and its cells, for the reject file."""
 
-    incoming: list[imports.Incoming]
+    good: bytes
+    lines: list[int]
     cells: list[list[str]]
     bad: list[Bad]
     position: int
@@ -66,13 +67,19 @@ def chunks_of(
                 break
         if not good and not bad:
             return
-        incoming = _incoming(good, now + timedelta(milliseconds=number))
-        yield Chunk(incoming, [person.cells for person in good], bad, position())
+        encoded = imports.encode(_incoming(good, now + timedelta(milliseconds=number)))
+        yield Chunk(
+            encoded,
+            [person.line for person in good],
+            [person.cells for person in good],
+            bad,
+            position(),
+        )
 
 
-def _incoming(people: list[Person], moment: datetime) -> list[imports.Incoming]:
+def _incoming(people: list[Person], moment: datetime) -> Iterator[imports.Incoming]:
     """The rows as the database takes them, their ids in the order of the list."""
-    return [
+    return (
         (
             p.line,
             id,
@@ -87,7 +94,7 @@ def _incoming(people: list[Person], moment: datetime) -> list[imports.Incoming]:
             *_consent(p),
         )
         for p, id in zip(people, new_ids(moment, len(people)), strict=True)
-    ]
+    )
 
 
 def _consent(person: Person) -> tuple[str | None, str | None, datetime | None, str | None]:

@@ -213,7 +213,7 @@ class _Writer:
         refused = sorted([*chunk.bad, *doubles], key=lambda bad: bad.line)
         self._rejects.add(refused)
         summary = self.summary
-        summary.read += len(chunk.incoming) + len(chunk.bad)
+        summary.read += len(chunk.lines) + len(chunk.bad)
         summary.added += enrolled.added
         summary.present += enrolled.fresh - enrolled.added
         summary.rejected += len(refused)
@@ -224,17 +224,16 @@ class _Writer:
         state = await imports.hold_campaign(conn, campaign.id)
         if state is CampaignState.STOPPED:
             raise ConfigError(f"{_stopped(campaign)} ({self.summary.added} were added before it was)")
-        rows = chunk.incoming
         enrolled = await imports.enrol(
-            conn, campaign.id, rows, now=self._now, sift=self._sift, dry_run=self._dry_run
+            conn, campaign.id, chunk.good, now=self._now, sift=self._sift, dry_run=self._dry_run
         )
         doubles: list[Bad] = []
-        if enrolled.fresh < len(rows):
+        if enrolled.fresh < len(chunk.lines):
             first = await imports.duplicates(conn)
             doubles = [
-                Bad(row[0], f"has the same number as line {first[row[0]]}", cells)
-                for row, cells in zip(rows, chunk.cells, strict=True)
-                if row[0] in first
+                Bad(line, f"has the same number as line {first[line]}", cells)
+                for line, cells in zip(chunk.lines, chunk.cells, strict=True)
+                if line in first
             ]
         if enrolled.added and state is CampaignState.FINISHED:
             self.summary.reopened = True
@@ -242,7 +241,7 @@ class _Writer:
                 await self._reopen()
         if self._counted:
             await imports.count(
-                conn, self._told.id, read=len(rows) + len(chunk.bad), added=enrolled.added,
+                conn, self._told.id, read=len(chunk.lines) + len(chunk.bad), added=enrolled.added,
                 present=enrolled.fresh - enrolled.added, rejected=len(chunk.bad) + len(doubles),
                 position=chunk.position, now=self._clock.now(),
             )  # fmt: skip

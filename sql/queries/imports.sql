@@ -9,7 +9,7 @@ create temporary table if not exists incoming (
   phone       text not null,
   name        text,
   email       text,
-  metadata    text not null,
+  metadata    jsonb not null,
   zones       text[] not null,
   region      text,
   asked_at    timestamptz not null,
@@ -19,18 +19,15 @@ create temporary table if not exists incoming (
   consent_at     timestamptz,
   consent_proof  text,
   known          boolean not null default false
-);
+) on commit delete rows;
 create temporary table if not exists incoming_phones (
   phone       text not null,
   line        bigint not null
 );
-truncate incoming, incoming_phones;
+truncate incoming_phones;
 
 -- name: drop_incoming()#
 drop table if exists incoming, incoming_phones;
-
--- name: clear_incoming()!
-truncate incoming;
 
 -- name: remember_incoming()!
 -- The chunk's numbers, as of a list that has had none twice so far.
@@ -61,11 +58,10 @@ select (select count(*) from fresh) as fresh, (select count(*) from new) as adde
 -- Enrol what is not known. A number that the campaign has is a unique violation.
 insert into contacts (id, campaign_id, key, phone, name, email, metadata, zones, region, state, asked_at, due_at,
                       expires_at, consent, consent_source, consent_at, consent_proof, created_at)
-select i.id, :campaign_id, i.phone, i.phone, i.name, i.email, i.metadata::jsonb, i.zones, i.region, 'waiting',
+select i.id, :campaign_id, i.phone, i.phone, i.name, i.email, i.metadata, i.zones, i.region, 'waiting',
        i.asked_at, i.asked_at, i.expires_at, i.consent, i.consent_source, i.consent_at, i.consent_proof, :now
 from incoming i
-where not i.known
-order by i.line;
+where not i.known;
 
 -- name: incoming_duplicates()
 -- Rows of the chunk whose number the file had before, and on which line.

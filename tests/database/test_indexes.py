@@ -15,6 +15,7 @@ CASES = [
     ("reports", "last_forms", "reports_of_agent"),
     ("reports", "due_for_replay", "reports_"),
     ("ledger", "suspense", "ledger_by_campaign"),
+    ("contacts", "close_number", "contacts_open_phone"),
 ]
 
 

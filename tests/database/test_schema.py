@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from dialer import shipped
 from dialer.database.migrations import migrate
 from dialer.database.schema import dump, generate, normalise
+from dialer.database.store import reporting
 from dialer.domain.ids import first_id
 
 SQL = shipped.folder("sql")
@@ -98,3 +100,23 @@ async def test_the_database_tells_the_first_id_of_an_instant_as_we_do(pool):
     instants = [datetime(2026, 6, 1, 12, 0, 0, fraction, tzinfo=UTC) for fraction in fractions]
     told = await pool.fetch("select first_id(at) from unnest($1::timestamptz[]) at", instants)
     assert [row[0] for row in told] == [first_id(at) for at in instants]
+
+
+async def test_a_contact_has_a_campaign_for_it_is_counted_with_it(pool):
+    contact = """
+        insert into contacts (id, campaign_id, key, phone, state, asked_at, due_at, created_at)
+        values (gen_random_uuid(), $1, 'key', '+14155550100', 'waiting', now(), now(), now())
+    """
+    async with pool.acquire() as conn:
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await conn.execute(contact, uuid4())
+        campaign = await conn.fetchval(
+            "insert into campaigns (id, name, agent, state, version, created_at, changed_at)"
+            " values (gen_random_uuid(), 'spring', 'sales', 'draft', 1, now(), now()) returning id"
+        )
+        await conn.execute(contact, campaign)
+        for fold in (False, True):
+            if fold:
+                await reporting.fold(conn)
+            with pytest.raises(asyncpg.ForeignKeyViolationError):
+                await conn.execute("delete from campaigns where id = $1", campaign)

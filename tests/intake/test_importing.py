@@ -8,7 +8,7 @@ import signal
 import stat
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -122,6 +122,40 @@ async def test_a_contact_has_what_its_row_says(
     )
     assert row["metadata"] == {"deal": {"id": [7]}}
     assert (row["state"], row["asked_at"], row["due_at"], row["created_at"]) == ("waiting", *[clock.time] * 3)
+
+
+AWKWARD = [
+    "\\N",
+    "back\\slash\\t",
+    "two\nlines",
+    "cr\rlf\r\n.",
+    "a\ttab",
+    "\\.",
+    "{a,b}",
+    "'quoted' \"twice\"",
+    "naïve 名",
+]
+
+
+async def test_every_character_of_a_row_arrives_as_it_was_written(
+    pool: Pool, conn: Conn, apply: Make, source: Make, clock: Any
+) -> None:
+    rows = [
+        {"phone": f"+141555520{i:02}", "name": text, "note": text, "consent": "written", "consent_source": text,
+         "consent_at": "2026-01-02T03:04:05.678901+01:00", "consent_proof": text}
+        for i, text in enumerate(AWKWARD)
+    ]  # fmt: skip
+    await import_file(
+        pool, clock, await apply(), source("\n".join(map(json.dumps, rows)), "people.jsonl"), actor="test"
+    )
+    found = await conn.fetch(
+        "select name, metadata::text, consent, consent_source, consent_at, consent_proof from contacts order by id"
+    )
+    assert [tuple(row) for row in found] == [
+        (text, json.dumps({"note": text}, ensure_ascii=False), "written", text,
+         datetime(2026, 1, 2, 2, 4, 5, 678901, tzinfo=UTC), text)
+        for text in AWKWARD
+    ]  # fmt: skip
 
 
 async def test_contacts_are_in_the_order_of_the_list(
