@@ -814,6 +814,8 @@ CREATE INDEX outbox_in_order ON public.outbox USING btree (contact_id, target, i
 
 CREATE UNIQUE INDEX outbox_once ON public.outbox USING btree (attempt_id, rule, disposition);
 
+CREATE INDEX outbox_unsent ON public.outbox USING btree (created_at, id) WHERE (state <> 'sent'::text);
+
 CREATE INDEX reports_of_agent ON public.reports USING btree (agent, id);
 
 CREATE UNIQUE INDEX reports_once ON public.reports USING btree (agent, type, key) WHERE (state <> 'revision'::text);

@@ -31,8 +31,8 @@ class OutOfBounds(ValueError):
     """The body cannot be read as a JSON object within bounds; the message holds nothing of the body."""
 
 
-def decode(body: bytes) -> tuple[dict[str, object], str, bool]:
-    """The object in ``body``, its JSON text fit for Postgres, and whether a character had to be replaced.
+def decode(body: bytes) -> tuple[dict[str, object], bool]:
+    """The object in ``body``, fit for Postgres, and whether a character had to be replaced.
 
     Of duplicate keys the last counts, as in JavaScript, Python and ``jsonb``. Raises OutOfBounds.
     """
@@ -49,7 +49,7 @@ def decode(body: bytes) -> tuple[dict[str, object], str, bool]:
         raise OutOfBounds("the body is not a JSON object")
     if _too_deep(found, storable):
         raise OutOfBounds(f"the body is nested more than {DEEPEST} deep")
-    return found, storable, storable != text
+    return found, storable != text
 
 
 class Fields:

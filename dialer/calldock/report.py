@@ -31,8 +31,8 @@ class Report:
     """One post-call webhook. Its repr shows nobody.
 
     ``credits`` are credits; durations as sent; times in UTC; phones as ``+`` and digits. ``fields`` is the
-    whole parsed object, ``text`` the same as JSON text that ``jsonb`` accepts with every number exact.
-    ``oddities`` names what had a wrong type, and ``text`` where a character could not be stored.
+    whole parsed object, every number exact. ``oddities`` names what had a wrong type of what is read here, and ``text``
+    where a character could not be stored.
     """
 
     type: str
@@ -41,24 +41,12 @@ class Report:
     phone: str | None
     from_phone: str | None
     status: str | None
-    intent: str | None
-    intent_confidence: Decimal | None
-    call_successful: str | None
     start_time: datetime | None
     end_time: datetime | None
     duration_seconds: Decimal | None
     duration_minutes: Decimal | None
-    language: str | None
     credits: Decimal | None
-    lead_name: str | None
-    lead_email: str | None
-    lead_phone: str | None
-    summary: str | None
-    transcript: str | None
-    recording_url: str | None
-    webhook_timestamp: datetime | None
     fields: dict[str, object]
-    text: str
     oddities: tuple[str, ...]
 
     def __repr__(self) -> str:
@@ -75,13 +63,11 @@ class Malformed:
 def parse(body: bytes) -> Report | Malformed:
     """Read the bytes whose signature matched. Never raises for what they hold."""
     try:
-        fields, text, replaced = decode(body)
+        fields, replaced = decode(body)
     except OutOfBounds as error:
         return Malformed(str(error))
     oddities = ["text"] if replaced else []
     top = Fields(fields, oddities)
-    lead = top.inner("lead_data")
-    metadata = top.inner("metadata")
     return Report(
         type=top.label("webhook_type") or "unknown",
         call_id=top.label("call_id"),
@@ -89,26 +75,35 @@ def parse(body: bytes) -> Report | Malformed:
         phone=top.phone("phone_number"),
         from_phone=top.phone("from_phone_number"),
         status=top.label("status"),
-        intent=top.label("intent"),
-        intent_confidence=top.number("intent_confidence"),
-        call_successful=top.label("call_successful"),
         start_time=top.moment("start_time"),
         end_time=top.moment("end_time"),
         duration_seconds=top.number("duration_seconds"),
         duration_minutes=top.number("duration_minutes"),
-        language=top.label("language"),
         credits=top.number("credits_deducted"),
-        lead_name=lead.words("name"),
-        lead_email=lead.words("email"),
-        lead_phone=lead.phone("phone"),
-        summary=metadata.words("summary"),
-        transcript=metadata.words("transcript"),
-        recording_url=top.words("recording_url"),
-        webhook_timestamp=top.moment("webhook_timestamp"),
         fields=fields,
-        text=text,
         oddities=tuple(oddities),
     )
+
+
+def drift(report: Report) -> tuple[str, ...]:
+    """What had a wrong type of all that is documented, that of which the dialer makes no use too."""
+    oddities = list(report.oddities)
+    top = Fields(report.fields, oddities)
+    lead, metadata = top.inner("lead_data"), top.inner("metadata")
+    for label in ("intent", "call_successful", "language"):
+        top.label(label)
+    for fields, words in (
+        (lead, "name"),
+        (lead, "email"),
+        (metadata, "summary"),
+        (metadata, "transcript"),
+        (top, "recording_url"),
+    ):
+        fields.words(words)
+    lead.phone("phone")
+    top.number("intent_confidence")
+    top.moment("webhook_timestamp")
+    return tuple(oddities)
 
 
 def quarantine(report: Report) -> str | None:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from dialer.calldock.report import DOCUMENTED, Malformed, parse
+from dialer.calldock.report import DOCUMENTED, Malformed, drift, parse
 from dialer.database.queries import Connection
 from dialer.database.store import doctor, reports
 from dialer.domain.attempt import AttemptState
@@ -146,7 +146,7 @@ def _bodies(told: Facts, bodies: Sequence[bytes]) -> None:
         keys = {key for key, value in report.fields.items() if value is not None}
         absent.update(DOCUMENTED - keys)
         strange.update(keys - DOCUMENTED - {"lead_data", "metadata"})
-        odd.update(report.oddities)
+        odd.update(drift(report))
         statuses[report.status or "none"] += 1
     if not read:
         return

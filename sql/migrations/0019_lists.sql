@@ -1,4 +1,4 @@
--- What a long list costs: a row of it is looked up in as few indexes and tables as keep every promise.
+-- What a long list costs, of contacts and of notices: as few indexes and keys as keep every promise, and one more.
 
 -- A contact's campaign is there, for the contact is counted with it: the row of the count refers to it. The same said of
 -- each contact by a key of its own was a quarter of what an import asks of Postgres.
@@ -10,3 +10,6 @@ alter table contacts drop constraint contacts_campaign_id_fkey;
 drop index contacts_open_phone;
 create unique index contacts_open_phone on contacts (phone, campaign_id) where state <> 'closed';
 drop index contacts_waiting_phone;
+
+-- Notices that are on their way, or that nobody took, among very many that were sent.
+create index outbox_unsent on outbox (created_at, id) where state <> 'sent';

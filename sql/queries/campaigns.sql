@@ -211,8 +211,10 @@ order by c.name;
 
 -- name: pulse(now)$
 -- What differs once anything has happened: every change of state is said, every chunk of an import and its end
--- counted.
-select concat((select max(h.id) from history h), ' ',
+-- counted; a report may match nothing, and a notice is sent without a word.
+select concat((select max(h.id) from history h), ' ', (select r.id from reports r order by r.id desc limit 1), ' ',
+              (select concat(count(*), ' ', min(n.due_at)) from (select o.due_at from outbox o where o.state = 'waiting'
+                                                                 order by o.due_at limit 1000) n), ' ',
               (select count(*) + count(i.ended_at) + coalesce(sum(i.read), 0) from imports i where i.told_at > :now::timestamptz - interval '1 hour'
                   and i.started_at > :now::timestamptz - interval '1 day'));
 

@@ -16,6 +16,7 @@ CASES = [
     ("reports", "due_for_replay", "reports_"),
     ("ledger", "suspense", "ledger_by_campaign"),
     ("contacts", "close_number", "contacts_open_phone"),
+    ("outbox", "count_states", "outbox_unsent"),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from dialer.calldock.messages import NotSent, Placed, ServerError, Throttled, Unconfirmed
 from dialer.calldock.token import make_token
+from dialer.database.store import campaigns
 from dialer.domain.attempt import AttemptState
 from dialer.domain.correlation import REPLAYS
 from dialer.engine import steer
@@ -173,6 +174,13 @@ async def test_one_report_fifty_times_at_once_is_counted_once(engine, tools):
     assert got == {Receipt.APPLIED: 1, Receipt.DUPLICATE: 49}
     assert await engine.pool.fetchval("select count(*) from reports") == 1
     assert (await engine.balanced())["campaigns"] == Decimal("0.527")
+
+
+async def test_who_looks_on_is_told_of_a_report_that_matches_nothing(engine, tools):
+    async with engine.pool.acquire() as conn:
+        before = await campaigns.pulse(conn, engine.clock.now())
+        assert await engine.report(tools.body()) is Receipt.UNMATCHED
+        assert await campaigns.pulse(conn, engine.clock.now()) != before
 
 
 async def test_an_unmatched_report_fifty_times_is_in_suspense_once(engine, tools):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dialer.database.store import campaigns
 from dialer.database.store import outbox as store
 from dialer.notices.outbox import LEASE, LONGEST, OLDEST, Addressee, Outbox
 from dialer.notices.slack import Slack
@@ -48,6 +49,24 @@ async def test_what_is_due_is_sent_once_and_noted(
     assert {(row["state"], row["detail"], row["tries"]) for row in await rows(engine)} == {
         ("sent", "HTTP 200", 1)
     }
+
+
+async def test_who_looks_on_is_told_of_each_notice_that_went(
+    engine: Any, world: Any, ended: Any, outbox: Outbox, answer: Any
+) -> None:
+    async def heard() -> str:
+        async with engine.pool.acquire() as conn:
+            return str(await campaigns.pulse(conn, engine.clock.now()))
+
+    await ended()
+    told = [await heard()]
+    for status in (503, 200):
+        world.answers = [answer(status, "")]
+        await outbox.send()
+        told.append(await heard())
+        assert await heard() == told[-1]
+        await engine.clock.advance(timedelta(seconds=10))
+    assert len(set(told)) == 3
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503])
