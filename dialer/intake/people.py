@@ -187,7 +187,7 @@ def _metadata(metadata: dict[str, object]) -> str:
     if not metadata:
         return "{}"
     # Cells of a table are text, which the quick way writes alike; it lets numbers pass that JSON does not know.
-    plain = all(type(value) is str for value in metadata.values())
+    plain = set(map(type, metadata.values())) == {str}
     try:
         text = to_json(metadata).decode() if plain else _JSON.encode(metadata)
     except (ValueError, RecursionError):

@@ -1,6 +1,5 @@
 """Imports: a chunk at a time through a temporary table, on one connection that is held for the whole list."""
 
-import re
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -24,7 +23,6 @@ at, proof"""
 _COLUMNS = ("line", "id", "phone", "name", "email", "metadata", "zones", "region", "asked_at", "expires_at",
             "consent", "consent_source", "consent_at", "consent_proof")  # fmt: skip
 
-_SPECIAL: Final = re.compile(r"[\\\t\n\r]")
 _ESCAPED: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
@@ -87,7 +85,7 @@ def encode(rows: Iterable[Incoming]) -> bytes:
 def _text(value: str | None) -> str:
     if value is None:
         return r"\N"
-    return value.translate(_ESCAPED) if _SPECIAL.search(value) else value
+    return value if value.isprintable() and "\\" not in value else value.translate(_ESCAPED)
 
 
 @lru_cache(maxsize=512)
