@@ -96,9 +96,10 @@ class House:
         live: int = 1000,
         batch: int | None = None,
         agents: int = 1,
+        connections: int = 100,
         more: str = "",
     ) -> None:
-        """Write the settings; ``rate`` and ``live`` are shared by the agents."""
+        """Write the settings; ``rate`` and ``live`` are shared by the agents, ``connections`` are to the provider."""
         lines = "".join(
             f'''
             [agents.{name}]
@@ -118,6 +119,7 @@ class House:
             {f'url = "{self.url}"' if self.url else ""}
             [calldock]
             base_url = "http://127.0.0.1:{self.port}"
+            connections = {connections}
             {lines}
             [webhook]
             host = "127.0.0.1"

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from types import TracebackType
 from typing import Self
 
@@ -109,11 +110,8 @@ class Client:
         began = loop.time()
         trace = Trace() if trace is None else trace
         body = request.body()
-        message = (
-            f"{self._head}X-API-Key: {_header('api_key', api_key)}\r\n"
-            f"X-Agent-ID: {_header('agent_id', agent_id)}\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n"
-        ).encode("ascii") + body
+        names = _credentials(api_key, agent_id)
+        message = f"{self._head}{names}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body
         with telemetry.request("POST", self._address) as span:
             result = await self._exchange(self._connections, message, began, deadline, trace)
             span.answered(trace.status)
@@ -177,6 +175,12 @@ def _name(error: Exception) -> str:
     """What broke, without addresses, headers or keys: the type, and the system's own words for an errno."""
     words = error.strerror if isinstance(error, OSError) and error.strerror else ""
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+@lru_cache(maxsize=64)
+def _credentials(api_key: str, agent_id: str) -> str:
+    """The lines of a head that say who asks."""
+    return f"X-API-Key: {_header('api_key', api_key)}\r\nX-Agent-ID: {_header('agent_id', agent_id)}\r\n"
 
 
 def _header(key: str, value: str) -> str:
