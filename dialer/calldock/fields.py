@@ -24,6 +24,7 @@ _ESCAPE = re.compile(
 )
 _UNSTORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 _PLAIN_NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?")
+_E164 = re.compile(r"\+[1-9][0-9]{3,14}")
 _PHONE = re.compile(r"(?:tel:)?\s*(?P<plus>\+|00)?\s*(?P<rest>[0-9\s().\-/‐‒–—―−]+)", re.IGNORECASE)
 
 
@@ -111,6 +112,8 @@ class Fields:
 
 def international(text: str) -> str | None:
     """``text`` as ``+`` and digits (E.164), or None. A number without ``+`` or ``00`` gets its ``+``."""
+    if _E164.fullmatch(text):
+        return text
     if len(text) > LONGEST_LABEL:
         return None
     plain = text if text.isascii() else "".join(filter(_shown, unicodedata.normalize("NFKC", text)))

@@ -4,6 +4,7 @@
 sentence: nothing of what is expected leaks to whoever knocks.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +23,8 @@ from dialer.web.suspects import Suspects
 from dialer.web.wall import Wall, expected, unnamed
 
 SIGNATURE: Final = "X-Calldock-Signature"
+
+_TOLD: Final = {receipt: json.dumps({"status": receipt}).encode() for receipt in (*Receipt, Kept.SPOOLED)}
 
 log = structlog.get_logger()
 
@@ -89,7 +92,7 @@ class Door:
             return web.json_response({"error": "try again"}, status=503, headers={"Retry-After": "5"})
         crash.at("webhook.committed")
         log.info("report", agent=incoming.agent, state=receipt, reason=incoming.form)
-        return web.json_response({"status": receipt})
+        return web.Response(body=_TOLD[receipt], content_type="application/json")
 
     async def authenticate(
         self, raw: bytes, signature: str | None, remote: str | None = None
