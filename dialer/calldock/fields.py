@@ -120,8 +120,8 @@ def international(text: str) -> str | None:
     match = _PHONE.fullmatch(plain.strip())
     if match is None:
         return None
-    digits = "".join(c for c in match["rest"] if c.isdigit())
-    return f"+{digits}" if 4 <= len(digits) <= 15 and digits[0] != "0" else None
+    number = "+" + "".join(c for c in match["rest"] if c.isdigit())
+    return number if _E164.fullmatch(number) else None
 
 
 def _shown(character: str) -> bool:

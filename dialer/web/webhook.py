@@ -92,7 +92,7 @@ class Door:
             return web.json_response({"error": "try again"}, status=503, headers={"Retry-After": "5"})
         crash.at("webhook.committed")
         log.info("report", agent=incoming.agent, state=receipt, reason=incoming.form)
-        return web.Response(body=_TOLD[receipt], content_type="application/json")
+        return web.Response(body=_TOLD[receipt], content_type="application/json", charset="utf-8")
 
     async def authenticate(
         self, raw: bytes, signature: str | None, remote: str | None = None
