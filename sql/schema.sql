@@ -27,6 +27,25 @@ CREATE FUNCTION public.number_facts(of_phone text, of_campaign uuid, at timestam
                    and (r.started_at is null or r.started_at between a.began_at - earliest and a.began_at + latest))
 $$;
 
+CREATE FUNCTION public.sum_credits() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+  -- In one order of campaigns, for two of these may run at once.
+  insert into spend (campaign_id, spent)
+  select campaign_id, sum(credits) from booked where campaign_id is not null group by 1 order by 1
+  on conflict (campaign_id) do update set spent = spend.spent + excluded.spent;
+
+  -- By quarters of an hour, for budgets of a day: offsets of zones are whole quarters.
+  insert into spend_quarters (campaign_id, agent, at, spent)
+  select b.campaign_id, coalesce(a.agent, (select p.agent from campaigns p where p.id = b.campaign_id)),
+         date_bin('15 minutes', b.booked_at, timestamptz 'epoch'), sum(b.credits)
+  from booked b left join attempts a on a.id = b.attempt_id
+  where b.campaign_id is not null group by 1, 2, 3 order by 1, 2, 3
+  on conflict (campaign_id, agent, at) do update set spent = spend_quarters.spent + excluded.spent;
+  return null;
+end $$;
+
 CREATE FUNCTION public.tally_calls() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -835,6 +854,8 @@ CREATE UNIQUE INDEX suppressed_digest_once ON public.suppressions USING btree (d
 CREATE UNIQUE INDEX suppressed_once ON public.suppressions USING btree (phone, campaign_id) NULLS NOT DISTINCT WHERE (phone IS NOT NULL);
 
 CREATE UNIQUE INDEX tokens_by_name ON public.tokens USING btree (name) WHERE (revoked_at IS NULL);
+
+CREATE TRIGGER ledger_sums AFTER INSERT ON public.ledger REFERENCING NEW TABLE AS booked FOR EACH STATEMENT EXECUTE FUNCTION public.sum_credits();
 
 CREATE TRIGGER tally_deleted AFTER DELETE ON public.attempts REFERENCING OLD TABLE AS stale FOR EACH STATEMENT EXECUTE FUNCTION public.tally_calls();
 

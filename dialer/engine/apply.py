@@ -182,7 +182,6 @@ class Applier:
         ]:
             verdicts = await self._overtaken(conn, overtaken, now)
             receipts = [verdicts.get(row.id, receipt) for row, receipt in zip(rows_of, receipts, strict=True)]
-        await self._book(conn, [row for row in rows if row.id in stored], applied, now)
         agents = await self._closer.close(conn, [applied[id_] for id_ in applied if id_ in stored], now)
         said = {row.id: item.report for row, item in zip(rows_of, incoming, strict=True)}
         await self._closer.heed(conn, [said[id_] for id_ in stored if id_ not in applied], now)
@@ -203,6 +202,7 @@ class Applier:
                     attempt_id=attempt.id,
                     rule=rule,
                     reason=odd or self._doubt(facts, attempt, rule),
+                    campaign_id=attempt.campaign_id,
                     credits=credible(row.credits),
                 )
                 if not row.reason:
@@ -303,24 +303,6 @@ class Applier:
             log.error("match contradicted", agent=facts.agent, attempt=str(attempt.id), reason=said)
         return said
 
-    async def _book(
-        self, conn: Connection, rows: list[ReportRow], applied: dict[UUID, Applied], now: datetime
-    ) -> None:
-        entries = [
-            Entry(
-                campaign_id=applied[row.id].attempt.campaign_id if row.id in applied else None,
-                report_id=row.id,
-                attempt_id=row.attempt_id,
-                kind=Kind.REPORT,
-                credits=row.credits,
-                agent=applied[row.id].attempt.agent if row.id in applied else row.agent,
-            )
-            for row in rows
-            if row.credits is not None and row.state in (ReportState.APPLIED, ReportState.UNMATCHED)
-        ]
-        if entries:
-            await ledger.book(conn, entries, actor="webhook", reason="report", now=now)
-
     def _wake_all(self, agents: set[str]) -> None:
         for agent in agents:
             self._wake.agent(agent)
@@ -342,6 +324,7 @@ def _row(item: Incoming, key: str, digest: bytes, now: datetime) -> ReportRow:
         form=item.form,
         state=ReportState.UNMATCHED,
         attempt_id=None,
+        campaign_id=None,
         rule="",
         reason="",
         replay_at=None,
@@ -376,6 +359,4 @@ def transfers(applied: Iterable[Applied]) -> Iterable[Entry]:
         if item.credits is None:
             continue
         for campaign, credits_ in ((None, -item.credits), (item.attempt.campaign_id, item.credits)):
-            yield Entry(
-                campaign, item.report_id, item.attempt.id, Kind.TRANSFER, credits_, item.attempt.agent
-            )
+            yield Entry(campaign, item.report_id, item.attempt.id, Kind.TRANSFER, credits_)

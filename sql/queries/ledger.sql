@@ -1,28 +1,15 @@
--- ledger: append-only credit entries. spend: the same, summed, kept by the same transaction.
+-- ledger: append-only credit entries. spend, spend_quarters: the same, summed by a trigger in the same statement.
 --
---   apply    one 'report' entry for each report: on its campaign, or in suspense (campaign_id null)
+--   apply    one 'report' entry for each report, written with it (reports.sql): on its campaign, or in suspense
+--            (campaign_id null)
 --   replay   a pair of 'transfer' entries: out of suspense, into the campaign
 
--- name: book(ids, campaigns, agents, reports, attempts, kinds, credits, actor, reason, now, at)!
--- Write entries, and add them to the sums: of a campaign, and by quarters of an hour for budgets of a day. In one order
--- of campaigns.
-with entries as materialized (
-  select * from unnest(:ids::uuid[], :campaigns::uuid[], :agents::text[], :reports::uuid[], :attempts::uuid[],
-                       :kinds::text[], :credits::numeric[])
-    as e(id, campaign_id, agent, report_id, attempt_id, kind, credits)
-), written as (
-  insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor, reason)
-  select id, campaign_id, report_id, attempt_id, kind, credits, :now, :actor, :reason from entries
-), summed as (
-  insert into spend (campaign_id, spent)
-  select campaign_id, sum(credits) from entries where campaign_id is not null
-  group by campaign_id order by campaign_id
-  on conflict (campaign_id) do update set spent = spend.spent + excluded.spent
-)
-insert into spend_quarters (campaign_id, agent, at, spent)
-select campaign_id, agent, :at, sum(credits) from entries where campaign_id is not null
-group by campaign_id, agent order by campaign_id, agent
-on conflict (campaign_id, agent, at) do update set spent = spend_quarters.spent + excluded.spent;
+-- name: book(ids, campaigns, reports, attempts, kinds, credits, actor, reason, now)!
+-- Write entries.
+insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor, reason)
+select id, campaign_id, report_id, attempt_id, kind, credits, :now, :actor, :reason
+from unnest(:ids::uuid[], :campaigns::uuid[], :reports::uuid[], :attempts::uuid[], :kinds::text[], :credits::numeric[])
+  as e(id, campaign_id, report_id, attempt_id, kind, credits);
 
 -- name: spent_since(agent, since)$
 -- What an agent, or all have spent since the beginning of a quarter of an hour.

@@ -11,20 +11,32 @@ select k.agent, k.type, k.key, r.sha256, (select secret from keys where name = :
 from unnest(:agents::text[], :types::text[], :keys::text[]) as k(agent, type, key)
 left join reports r on r.agent = k.agent and r.type = k.type and r.key = k.key and r.state <> 'revision';
 
--- name: insert_reports(ids, agents, types, keys, call_ids, phones, started_ats, credits, bodies, shas, forms, states, attempts, rules, reasons, replay_ats, received_ats)
--- Store reports once each; those not returned were stored by someone else.
-insert into reports (id, agent, type, key, call_id, phone, started_at, credits, body, sha256, form, received_at,
-                     state, attempt_id, rule, reason, replay_at)
-select id, agent, type, key, call_id, phone, started_at, credits, body, sha256, form, received_at,
-       state, attempt_id, rule, reason, replay_at
-from unnest(:ids::uuid[], :agents::text[], :types::text[], :keys::text[], :call_ids::text[], :phones::text[],
-            :started_ats::timestamptz[], :credits::numeric[], :bodies::bytea[], :shas::bytea[], :forms::text[],
-            :states::text[], :attempts::uuid[], :rules::text[], :reasons::text[], :replay_ats::timestamptz[],
-            :received_ats::timestamptz[])
-     as r(id, agent, type, key, call_id, phone, started_at, credits, body, sha256, form, state, attempt_id, rule,
-          reason, replay_at, received_at)
-on conflict do nothing
-returning id;
+-- name: insert_reports(ids, agents, types, keys, call_ids, phones, started_ats, credits, bodies, shas, forms, states, attempts, campaigns, rules, reasons, replay_ats, received_ats, entries, now)
+-- Store reports once each, and book the credits of each that is stored, once: on its campaign, or in suspense. Those not
+-- returned were stored by someone else.
+with coming as materialized (
+  select *
+  from unnest(:ids::uuid[], :agents::text[], :types::text[], :keys::text[], :call_ids::text[], :phones::text[],
+              :started_ats::timestamptz[], :credits::numeric[], :bodies::bytea[], :shas::bytea[], :forms::text[],
+              :states::text[], :attempts::uuid[], :campaigns::uuid[], :rules::text[], :reasons::text[],
+              :replay_ats::timestamptz[], :received_ats::timestamptz[], :entries::uuid[])
+       as r(id, agent, type, key, call_id, phone, started_at, credits, body, sha256, form, state, attempt_id,
+            campaign_id, rule, reason, replay_at, received_at, entry_id)
+), stored as (
+  insert into reports (id, agent, type, key, call_id, phone, started_at, credits, body, sha256, form, received_at,
+                       state, attempt_id, rule, reason, replay_at)
+  select id, agent, type, key, call_id, phone, started_at, credits, body, sha256, form, received_at,
+         state, attempt_id, rule, reason, replay_at
+  from coming
+  on conflict do nothing
+  returning id
+), booked as (
+  insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor, reason)
+  select c.entry_id, c.campaign_id, c.id, c.attempt_id, 'report', c.credits, :now, 'webhook', 'report'
+  from coming c join stored s on s.id = c.id
+  where c.credits is not null and c.state in ('applied', 'unmatched')
+)
+select id from stored;
 
 -- name: due_for_replay(now, ids, most)
 -- Unmatched reports whose time has come, and those that are asked for, locked.

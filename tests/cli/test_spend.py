@@ -19,12 +19,6 @@ async def booked(conn: asyncpg.Connection, campaign: UUID | None, credits: str, 
         " values (gen_random_uuid(), $1, $2, $3, $4, now(), 'test')",
         campaign, report, kind, Decimal(credits),
     )  # fmt: skip
-    if campaign is not None:
-        await conn.execute(
-            "insert into spend (campaign_id, spent) values ($1, $2)"
-            " on conflict (campaign_id) do update set spent = spend.spent + excluded.spent",
-            campaign, Decimal(credits),
-        )  # fmt: skip
 
 
 async def attempted(

@@ -60,7 +60,7 @@ async def report_row(conn, attempt=None):
     id_ = new_id(NOW)
     row = ReportRow(
         id_, "sales", "post_call", str(id_), None, PHONE, NOW, Decimal(1), b"{}", b"", "raw",
-        ReportState.APPLIED if attempt else ReportState.UNMATCHED, attempt, "window", "", None, NOW,
+        ReportState.APPLIED if attempt else ReportState.UNMATCHED, attempt, None, "window", "", None, NOW,
     )  # fmt: skip
     assert await reports.insert(conn, [row], NOW) == {id_}
     return id_

@@ -35,8 +35,6 @@ class Entry:
     attempt_id: UUID | None
     kind: Kind
     credits: Decimal
-    agent: str
-    """Whose call it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,11 @@ class Account:
 
 
 async def book(conn: Connection, entries: Sequence[Entry], *, actor: str, reason: str, now: datetime) -> None:
-    """Write entries, and add them to the campaigns' sums in the same transaction."""
+    """Write entries; the sums follow by themselves."""
     await queries.book(
         conn,
         ids=new_ids(now, len(entries)),
         campaigns=[e.campaign_id for e in entries],
-        agents=[e.agent for e in entries],
         reports=[e.report_id for e in entries],
         attempts=[e.attempt_id for e in entries],
         kinds=[e.kind for e in entries],
@@ -76,13 +73,7 @@ async def book(conn: Connection, entries: Sequence[Entry], *, actor: str, reason
         actor=actor,
         reason=reason,
         now=now,
-        at=quarter(now),
     )
-
-
-def quarter(instant: datetime) -> datetime:
-    """The quarter of an hour in which an instant lies. Offsets of zones are whole quarters: a day is a sum of them."""
-    return instant.replace(minute=instant.minute - instant.minute % 15, second=0, microsecond=0)
 
 
 async def spent_since(conn: Connection, since: datetime, *, agent: str | None = None) -> Decimal:

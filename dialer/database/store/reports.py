@@ -11,6 +11,7 @@ from uuid import UUID
 
 from dialer.database.queries import Connection, load
 from dialer.database.store.suppressions import ERASURE
+from dialer.domain.ids import new_ids
 
 queries = load("reports")
 
@@ -47,6 +48,8 @@ class ReportRow:
     form: str
     state: ReportState
     attempt_id: UUID | None
+    campaign_id: UUID | None
+    """Whose the credits are; None: they lie in suspense."""
     rule: str
     reason: str
     replay_at: datetime | None
@@ -113,7 +116,7 @@ async def known(
 
 
 async def insert(conn: Connection, rows: Sequence[ReportRow], now: datetime) -> set[UUID]:
-    """Store reports once each: the ids stored; the others were stored by someone else."""
+    """Store reports once each and book their credits: the ids stored; the others were stored by someone else."""
     stored = queries.insert_reports(
         conn,
         ids=[r.id for r in rows],
@@ -129,10 +132,13 @@ async def insert(conn: Connection, rows: Sequence[ReportRow], now: datetime) -> 
         forms=[r.form for r in rows],
         states=[r.state for r in rows],
         attempts=[r.attempt_id for r in rows],
+        campaigns=[r.campaign_id for r in rows],
         rules=[r.rule for r in rows],
         reasons=[r.reason for r in rows],
         replay_ats=[r.replay_at for r in rows],
         received_ats=[r.received_at for r in rows],
+        entries=new_ids(now, len(rows)),
+        now=now,
     )
     return {row["id"] async for row in stored}
 
