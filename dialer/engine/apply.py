@@ -4,6 +4,7 @@ All of a batch in one transaction, and only its commit lets the webhook be ackno
 second delivery insert nothing; what cannot be matched is kept, with its credits in suspense, and tried again later.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -129,6 +130,7 @@ class Applier:
             return await self._store(conn, incoming)
 
         receipts, agents = await transact(self._pool, work)
+        log.info("reports", **Counter[str](receipts))
         self._wake_all(agents)
         return receipts
 

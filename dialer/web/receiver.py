@@ -6,7 +6,6 @@ after the commit; the permanent key of a report makes a second handing-on harmle
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -66,7 +65,10 @@ class Receiver:
         received_at = self.heard_at = self._clock.now()
         if not self._away or self._spool is None:
             try:
-                return await self._applier.receive(replace(incoming, received_at=received_at), self._patience)
+                stamped = Incoming(
+                    incoming.agent, incoming.report, incoming.body, incoming.form, received_at=received_at
+                )
+                return await self._applier.receive(stamped, self._patience)
             except (*AWAY, *AGAIN) as error:
                 log.warning("report not stored, database away", reason=type(error).__name__)
             except Exception as error:  # a fault of ours must not lose a report
@@ -115,6 +117,7 @@ class Receiver:
             log.error("report not spooled", reason=type(error).__name__, errno=error.errno)  # noqa: TRY400
             self._away = False
             return Kept.REFUSED
+        log.info("report spooled", agent=incoming.agent)
         return Kept.SPOOLED
 
     async def _hand_on(self, claim: Claim, spool: Spool) -> bool:

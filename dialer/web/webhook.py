@@ -91,7 +91,6 @@ class Door:
         if receipt is Kept.REFUSED:
             return web.json_response({"error": "try again"}, status=503, headers={"Retry-After": "5"})
         crash.at("webhook.committed")
-        log.info("report", agent=incoming.agent, state=receipt, reason=incoming.form)
         return web.Response(body=_TOLD[receipt], content_type="application/json", charset="utf-8")
 
     async def authenticate(
