@@ -19,6 +19,7 @@ from dialer import crash
 from dialer.calldock.client import Client, Trace
 from dialer.calldock.messages import Answer, NotSent, PlaceResult, Rejected, Unconfirmed
 from dialer.database.transaction import AGAIN, AWAY
+from dialer.domain.attempt import AttemptState
 from dialer.domain.clock import Clock
 from dialer.domain.screening import SEND_WITHIN
 from dialer.engine.gate import Gate
@@ -209,8 +210,10 @@ class Dialler:
 
     async def _settle(self, passed: Passed, answer: Answer) -> None:
         state = await self._settler.settle(passed, answer)
+        if state is AttemptState.PLACED:
+            return  # those are counted, a batch at a time
         log.info(
-            "dialled",
+            "not placed",
             campaign=passed.campaign.name,
             contact=str(passed.contact_id),
             attempt=str(passed.attempt_id),

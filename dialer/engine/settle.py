@@ -114,7 +114,9 @@ class Settler:
         released = zip(outcomes, verdicts, strict=True)
         for agent in woken | {outcome.passed.agent for outcome, verdict in released if verdict.release}:
             self._wake.agent(agent)
-        return [verdict.settlement.state for verdict in verdicts]
+        states = [verdict.settlement.state for verdict in verdicts]
+        log.info("dialled", **Counter[str](states))
+        return states
 
     async def _record(
         self,

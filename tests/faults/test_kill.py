@@ -154,9 +154,9 @@ async def test_row_08_killed_before_the_200_the_report_that_comes_again_is_count
     assert await house.until("select count(*) from reports where state = 'applied'") == 1
     assert not any(line["acked"] for line in house.events("webhook"))
     daemon = await house.daemon()
-    await daemon.says("report")
+    await daemon.says("reports")
     await house.simulator.idle()
-    assert [line["state"] for line in daemon.lines if line.get("event") == "report"] == ["duplicate"]
+    assert [line["duplicate"] for line in daemon.lines if line.get("event") == "reports"] == [1]
     assert await house.until("select count(*) from ledger") == 1
     await house.audited()
 

@@ -70,7 +70,7 @@ async def test_no_key_no_secret_and_no_whole_number_is_in_the_log_the_metrics_or
     await server.aclose()
     said += daemon.texts
     events = {line.get("event") for line in daemon.lines}
-    assert {"report", "dialled", "webhook refused", "webhook not understood", "stopped"} <= events
+    assert {"reports", "dialled", "webhook refused", "webhook not understood", "stopped"} <= events
     assert any("dialer_" in text for text in said), "the metrics were read"
     assert len(said) > 100
     for text in said:

@@ -25,8 +25,8 @@ async def test_reports_of_an_outage_survive_a_kill_and_are_applied_before_anybod
     await house.enrol(NUMBER)
     await house.until("select count(*) from attempts where state = 'placed'", what=lambda n: n == NUMBER)
     await server.aclose()
-    await daemon.says("report", NUMBER)
-    spooled = [line for line in daemon.lines if line.get("event") == "report" and line["state"] == "spooled"]
+    await daemon.says("report spooled", NUMBER)
+    spooled = [line for line in daemon.lines if line.get("event") == "report spooled"]
     assert len(spooled) == NUMBER
     await daemon.kill()
     files = sorted((house.folder / "state" / "spool").iterdir())
@@ -62,7 +62,7 @@ async def test_an_outage_without_a_kill_is_made_up_for_by_the_same_daemon(open_h
     await house.enrol(NUMBER)
     await house.until("select count(*) from attempts where state = 'placed'", what=lambda n: n == NUMBER)
     await server.aclose()
-    await daemon.says("report", NUMBER)
+    await daemon.says("report spooled", NUMBER)
     house.dsn = await server.enter_async_context(Embedded(scratch / "blink"))
     await house.closed(NUMBER)
     async with asyncio.timeout(30):
