@@ -6,10 +6,10 @@ the machine goes through the mask of the log: no phone number is in it, no varia
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from dialer.domain.errors import ConfigError
 from dialer.log import masked
@@ -61,20 +61,21 @@ class Request:
             self.span.set_attribute("http.response.status_code", status)
 
 
-@contextmanager
-def request(method: str, url: str) -> Iterator[Request]:
+def request(method: str, url: str) -> AbstractContextManager[Request]:
     """The span of a request that no instrumented library makes, named as theirs are."""
-    if _tracer is None:
-        yield _UNTOLD
-        return
+    return _UNTOLD if _tracer is None else _told(_tracer, method, url)
+
+
+@contextmanager
+def _told(tracer: "Tracer", method: str, url: str) -> Iterator[Request]:
     from opentelemetry.trace import SpanKind  # noqa: PLC0415  # an extra
 
     attributes = {"http.request.method": method, "url.full": url}
-    with _tracer.start_as_current_span(method, kind=SpanKind.CLIENT, attributes=attributes) as span:
+    with tracer.start_as_current_span(method, kind=SpanKind.CLIENT, attributes=attributes) as span:
         yield Request(span)
 
 
-_UNTOLD = Request(None)
+_UNTOLD: Final = nullcontext(Request(None))
 
 
 def _errors(dsn: str) -> Callable[[], None]:

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections import deque
 from typing import Final
 
 import aiohappyeyeballs
@@ -23,7 +24,9 @@ class Connections:
         self._port = port
         self._tls = tls
         self._keepalive = keepalive
-        self._places = asyncio.Semaphore(most)
+        self._places = most
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        """For a place that is given back, the longest first: none of the places is free meanwhile."""
         self._idle: list[Connection] = []
         self._open: set[Connection] = set()
         self._sweep: asyncio.TimerHandle | None = None
@@ -34,27 +37,26 @@ class Connections:
 
         Raises OSError when none can be had, TimeoutError when none is had before ``until`` (``loop.time()``).
         """
-        # A limit on what is there at once would cost a tenth of a request.
-        if not self._places.locked():
-            await self._places.acquire()
+        if self._places:
+            self._places -= 1
         else:
-            async with asyncio.timeout_at(until):
-                await self._places.acquire()
+            await self._place(until)
+        oldest = asyncio.get_running_loop().time() - self._keepalive
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.free and connection.idle_since > oldest:
+                return connection
+            connection.close()
         try:
-            while self._idle:
-                connection = self._idle.pop()
-                if connection.free and not self._old(connection):
-                    return connection
-                connection.close()
             async with asyncio.timeout_at(until):
                 return await self._connect()
         except BaseException:
-            self._places.release()
+            self._leave()
             raise
 
     def give(self, connection: Connection) -> None:
         """Keep it for the next request, or close it when it cannot carry one."""
-        self._places.release()
+        self._leave()
         if self._closed or not connection.free:
             connection.close()
             return
@@ -63,6 +65,30 @@ class Connections:
         self._idle.append(connection)
         if self._sweep is None:
             self._sweep = loop.call_later(self._keepalive, self._sweep_idle)
+
+    async def _place(self, until: float) -> None:
+        """A semaphore and a timeout of asyncio's would cost a request that waits several times as much."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(waiter)
+        timer = loop.call_at(until, _late, waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if not waiter.cancelled():
+                self._leave()  # it was given at the same moment
+            raise
+        finally:
+            timer.cancel()
+
+    def _leave(self) -> None:
+        """The place is whose turn it is, or free."""
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._places += 1
 
     def close(self) -> None:
         """Break off what is under way, and end all; who is waiting for a connection gets none."""
@@ -90,13 +116,16 @@ class Connections:
             raise ConnectionAbortedError
         return connection
 
-    def _old(self, connection: Connection) -> bool:
-        return asyncio.get_running_loop().time() - connection.idle_since >= self._keepalive
-
     def _sweep_idle(self) -> None:
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - self._keepalive
         for connection in self._idle:
-            if self._old(connection):
+            if connection.idle_since <= oldest:
                 connection.close()
         self._idle = [connection for connection in self._idle if connection.free]
-        loop = asyncio.get_running_loop()
         self._sweep = loop.call_later(self._keepalive, self._sweep_idle) if self._idle else None
+
+
+def _late(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_exception(TimeoutError())

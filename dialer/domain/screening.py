@@ -14,7 +14,7 @@ from dialer.domain.campaign import Campaign
 from dialer.domain.caps import next_day, next_within, spans, spans_of
 from dialer.domain.contact import Contact
 from dialer.domain.disposition import Disposition
-from dialer.domain.window import At, Never, next_allowed, packs_for
+from dialer.domain.window import At, Never, next_allowed_each, packs_for
 
 SEND_WITHIN: Final = timedelta(seconds=2)
 """From the gate to the request: so the window must still be open then."""
@@ -114,8 +114,11 @@ def _attempt_limit(case: Case) -> Verdict:
 
 
 def _calling_window(case: Case) -> Verdict:
-    for instant in (case.now, case.now + SEND_WITHIN):
-        match next_allowed(case.contact, case.campaign, instant):
+    instants = (case.now, case.now + SEND_WITHIN)
+    for instant, found in zip(
+        instants, next_allowed_each(case.contact, case.campaign, instants), strict=True
+    ):
+        match found:
             case Never(reason):
                 return Undiallable(reason)
             case At(time=opens) if opens > instant:

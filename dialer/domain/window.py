@@ -7,13 +7,14 @@
 - What ``next_allowed`` answers, the rule of ``is_open`` has confirmed; the two share no arithmetic.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
-from dialer.domain.campaign import WEEKDAYS, Campaign, Pack, Window, minutes
+from dialer.domain.campaign import WEEKDAYS, Campaign, Pack, Schedule, Window, minutes
 
 HORIZON: Final = 60
 """Days to search for an open instant: longer than any chain of holidays, short enough to say so at once."""
@@ -148,13 +149,20 @@ class _Opening:
 def next_allowed(who: Where, campaign: Campaign, after: datetime) -> At | Never:
     """The first instant at or after ``after`` (aware) at which ``who`` may be rung: in the schedule, in the
     campaign's window, and in that of every rule pack that holds for them."""
-    start = after.astimezone(UTC)
-    schedule = campaign.schedule
+    return next_allowed_each(who, campaign, (after,))[0]
+
+
+def next_allowed_each(who: Where, campaign: Campaign, after: Iterable[datetime]) -> list[At | Never]:
+    """``next_allowed`` after each instant, with one look for what must be open."""
+    opening = _opening_for(who, campaign)
+    return [_next(opening, campaign.schedule, instant.astimezone(UTC)) for instant in after]
+
+
+def _next(opening: _Opening | Never | None, schedule: Schedule, start: datetime) -> At | Never:
     if schedule.starts is not None and start < schedule.starts:
         start = schedule.starts
     if schedule.ends is not None and start >= schedule.ends:
         return Never(f"campaign ended {_said(schedule.ends)}")
-    opening = _opening_for(who, campaign)
     if opening is None:
         return At(start)
     if isinstance(opening, Never):

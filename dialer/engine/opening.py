@@ -19,7 +19,7 @@ from dialer.domain.budget import Purse, day_of
 from dialer.domain.campaign import Campaign
 from dialer.domain.caps import reach
 from dialer.domain.contact import AWAITS_START, Contact
-from dialer.domain.ids import new_id
+from dialer.domain.ids import new_ids
 from dialer.domain.pacing import Bucket
 from dialer.domain.screening import Allowed, Case, Deferred, Refused, Undiallable, screen
 from dialer.engine import purse
@@ -182,11 +182,7 @@ class Opening:
         turn = {id_ for id_ in due if due[id_]}
         taken: Counter[UUID] = Counter()
         while turn and len(slots) < self._most:
-            # The first in turn of those that are ready first: no slot passes unused for one that is not ready.
-            lane = min(
-                (self._lanes[id_] for id_ in turn), key=lambda lane: (self._ready_at(lane), order.of(lane))
-            )
-            at = self._ready_at(lane)
+            at, lane = self._next(turn, order)
             if at > self._now + AHEAD:
                 break
             claimed = due[lane.id].popleft()
@@ -213,6 +209,14 @@ class Opening:
         if self._dropped:
             await contacts.close_waiting(self._conn, self._dropped, actor="gate", now=self._now)
         return slots
+
+    def _next(self, turn: set[UUID], order: Order) -> tuple[datetime, Lane]:
+        """The first in turn of those that are ready first: no slot passes unused for one that is not ready."""
+        lanes = [self._lanes[id_] for id_ in turn]
+        lane = lanes[0]
+        if len(lanes) > 1:
+            lane = min(lanes, key=lambda lane: (self._ready_at(lane), order.of(lane)))
+        return self._ready_at(lane), lane
 
     def _object(self, contact: Contact, verdict: Deferred | Undiallable | Refused) -> None:
         """A rule objects: what is to be written of the contact."""
@@ -249,15 +253,10 @@ class Opening:
         """Insert the attempts, and note the tokens that were taken."""
         if not slots:
             return []
+        ids = new_ids(self._now, len(slots))
         rows = [
-            attempts.Begin(
-                new_id(self._now),
-                slot.contact.id,
-                slot.at,
-                slot.lane.price,
-                slot.lane.version,
-            )
-            for slot in slots
+            attempts.Begin(id_, slot.contact.id, slot.at, slot.lane.price, slot.lane.version)
+            for id_, slot in zip(ids, slots, strict=True)
         ]
         buckets = {agents.agent_bucket(self._line.name): self._bucket.next_at}
         for lane in self._lanes.values():

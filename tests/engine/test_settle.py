@@ -243,7 +243,7 @@ async def test_an_answer_is_written_when_the_database_is_back(engine, dialled, r
             async with asyncio.timeout(DEADLINE):
                 assert await writing is AttemptState.PLACED
         await far.stop()
-    assert {log["event"] for log in logs} == {"database away, will write again"}
+    assert {log["event"] for log in logs} == {"database away, will write again", "dialled"}
     assert (await engine.get(passed))["provider_call_id"] == "call_1"
 
 
