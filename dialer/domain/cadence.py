@@ -9,7 +9,7 @@ ladder of ``callback_requested``, never above ``max_attempts``.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from dialer.domain import duration
@@ -42,8 +42,7 @@ class Reattempt:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(NamedTuple):
     """What went before an ending.
 
     ``earlier``: attempts of the contact before this one that ended the same. ``attempts``: all that count, this one

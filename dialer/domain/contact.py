@@ -1,9 +1,8 @@
 """A contact: one person to reach in one campaign."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from dialer.domain.disposition import Disposition
@@ -30,8 +29,7 @@ AWAITS_START: Final = datetime.max.replace(tzinfo=UTC)
 """The due time of a contact that waits for the next start of its campaign; Postgres' ``infinity``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """One contact as it stands in the database; times in UTC."""
 
     id: UUID

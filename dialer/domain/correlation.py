@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
 from dialer.domain.attempt import LIVE, AttemptState
@@ -58,8 +58,7 @@ class Reportable(Protocol):
 A = TypeVar("A", bound=Reportable)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What a report says that can tell its attempt. ``tokens`` are attempt ids whose signature was ours."""
 
     agent: str

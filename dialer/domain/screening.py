@@ -8,7 +8,7 @@ cannot be told fails closed.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from dialer.domain.campaign import Campaign
 from dialer.domain.caps import next_day, next_within, spans, spans_of
@@ -59,8 +59,7 @@ Verdict: TypeAlias = Allowed | Deferred | Undiallable | Refused
 ALLOWED: Final = Allowed()
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the database knows of a contact's number, over all campaigns."""
 
     suppressed: str | None = None
@@ -73,8 +72,7 @@ class Facts:
     """When it was rung, latest first, as far back as ``caps.reach`` asks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One contact before the gate, at an instant."""
 
     contact: Contact

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from dialer.domain.campaign import WEEKDAYS, Campaign, Pack, Schedule, Window, minutes
@@ -42,8 +42,7 @@ class Where(Protocol):
         """E.164."""
 
 
-@dataclass(frozen=True, slots=True)
-class Whereabouts:
+class Whereabouts(NamedTuple):
     """The same of somebody who is no contact yet."""
 
     zones: tuple[str, ...]

@@ -6,12 +6,11 @@ second delivery insert nothing; what cannot be matched is kept, with its credits
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from hashlib import sha256
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 from uuid import UUID
 
 import asyncpg
@@ -46,8 +45,7 @@ POST_CALL: Final = ("post_call", "unknown")
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """An authentic report: ``body`` is the bytes whose signature matched, in the form named.
 
     ``received_at``: when it came, if it is not coming now.
@@ -139,7 +137,7 @@ class Applier:
         await self._lessons.read(conn, {item.agent for item in incoming})
         turned = [self._lessons.turned(i.agent, i.report) for i in incoming]
         incoming = [
-            i if report is i.report else replace(i, report=report)
+            i if report is i.report else i._replace(report=report)
             for i, report in zip(incoming, turned, strict=True)
         ]
         keys = [(item.agent, item.report.type, dedupe_key(item.report, item.body)) for item in incoming]
@@ -166,7 +164,7 @@ class Applier:
             known[key] = digest
             if item.report.type not in POST_CALL:
                 rows.append(
-                    replace(row, state=ReportState.IGNORED, credits=None, reason="not a post-call report")
+                    row._replace(state=ReportState.IGNORED, credits=None, reason="not a post-call report")
                 )
                 receipts.append(Receipt.IGNORED)
                 continue
@@ -198,8 +196,7 @@ class Applier:
         match correlate(facts, shelf.of(facts), taken):
             case Matched(attempt, rule):
                 # What cannot be true is flagged, and incredible credits are not booked; but the call has ended.
-                row = replace(
-                    row,
+                row = row._replace(
                     state=ReportState.APPLIED,
                     attempt_id=attempt.id,
                     rule=rule,
@@ -212,10 +209,10 @@ class Applier:
                 closing = Applied(row.id, row.call_id, item.report, row.credits, attempt, rule)
                 return row, Receipt.APPLIED, closing
             case Unmatched() if odd:
-                return replace(row, state=ReportState.QUARANTINED, reason=odd), Receipt.QUARANTINED, None
+                return row._replace(state=ReportState.QUARANTINED, reason=odd), Receipt.QUARANTINED, None
             case Unmatched(reason):
                 again = self._clock.now() + REPLAYS[0]
-                row = replace(row, state=ReportState.UNMATCHED, reason=reason, replay_at=again)
+                row = row._replace(state=ReportState.UNMATCHED, reason=reason, replay_at=again)
                 return row, Receipt.UNMATCHED, None
             case never:
                 assert_never(never)
@@ -225,7 +222,7 @@ class Applier:
         phones = {row.phone for row in rows if row.phone is not None}
         erased = await suppressions.erased(conn, phones, secret)
         return [
-            replace(row, body=ERASED, phone=None, started_at=None, replay_at=None)
+            row._replace(body=ERASED, phone=None, started_at=None, replay_at=None)
             if row.phone in erased
             else row
             for row in rows
@@ -345,8 +342,7 @@ def _credits(report: Report) -> Decimal | None:
 
 
 def _revision(row: ReportRow) -> ReportRow:
-    return replace(
-        row,
+    return row._replace(
         state=ReportState.REVISION,
         attempt_id=None,
         rule="",

@@ -6,10 +6,9 @@ the same transaction, whatever else is wrong with the report that says it.
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -34,8 +33,7 @@ PHONE: Final = re.compile(r"\+[1-9][0-9]{1,14}")
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """One report and the attempt that it closes; credits only if they are credible."""
 
     report_id: UUID

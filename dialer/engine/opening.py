@@ -2,10 +2,9 @@
 
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 from uuid import UUID
 
 import structlog
@@ -45,8 +44,7 @@ TOKEN_KEY: Final = "dialer_attempt"  # noqa: S105  # a key's name
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """A contact that may be called, and when its tokens allow it."""
 
     lane: Lane

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from dialer.calldock.messages import CallRequest
@@ -36,8 +36,7 @@ class Line:
     """Part of ``max_live_calls`` that is kept free for the speed lane."""
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(NamedTuple):
     """One attempt that passed and is committed: to be sent at ``slot_at``, never after ``deadline`` (loop time)."""
 
     attempt_id: UUID

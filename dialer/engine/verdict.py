@@ -4,9 +4,8 @@ The table is section "What an answer means" of docs/architecture.md. Only what p
 """
 
 import random
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from dialer.calldock.messages import (
     Answer,
@@ -33,16 +32,14 @@ THROTTLED_WAIT: Final = timedelta(seconds=10)
 LONGEST_WAIT: Final = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What becomes of an attempt; and of its contact, unless it stays locked."""
 
     settlement: Settlement
     release: Release | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """One attempt with the answer to its request."""
 
     passed: Passed

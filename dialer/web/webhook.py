@@ -7,7 +7,7 @@ sentence: nothing of what is expected leaks to whoever knocks.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from aiohttp import web
@@ -38,8 +38,7 @@ class Sender:
     verifier: Verifier | None
 
 
-@dataclass(frozen=True, slots=True)
-class Authentic:
+class Authentic(NamedTuple):
     """A body that its agent signed."""
 
     agent: str

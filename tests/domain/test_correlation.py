@@ -1,5 +1,5 @@
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -30,7 +30,7 @@ def attempt(**fields):
 
 def facts(**fields):
     base = Facts(agent="sales", call_id=None, tokens=(), phone=PHONE, started_at=NOW)
-    return replace(base, **fields)
+    return base._replace(**fields)
 
 
 def test_an_exact_id_wins_over_token_and_time():

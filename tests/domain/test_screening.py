@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -30,7 +29,7 @@ def contact(**fields):
         zones=("UTC",), region="US", state=ContactState.WAITING, asked_at=NOW, due_at=NOW, reason="", tries=0,
         attempts=0, errors=0, marks=(), disposition=None, expires_at=None,
     )  # fmt: skip
-    return replace(base, **fields)
+    return base._replace(**fields)
 
 
 def verdict(person=None, *, suppressed=None, busy=False, recent=(), now=NOW, **sections):

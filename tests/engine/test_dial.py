@@ -110,7 +110,7 @@ class Generous:
         self.asked.append(most)
         now = datetime.now(UTC)
         again = now + timedelta(milliseconds=40)
-        return Passage([replace(self.passed, slot_at=now)] * most, again, again)
+        return Passage([self.passed._replace(slot_at=now)] * most, again, again)
 
 
 class Silent:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from asyncpg import Record
@@ -17,8 +17,7 @@ from dialer.domain.disposition import Disposition
 queries = load("attempts")
 
 
-@dataclass(frozen=True, slots=True)
-class Begin:
+class Begin(NamedTuple):
     """One attempt that passed the gate; ``reserved`` in credits, ``slot_at`` is when its token allows the request."""
 
     id: UUID
@@ -28,8 +27,7 @@ class Begin:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(NamedTuple):
     """What an answer, or the lack of one, makes of an attempt."""
 
     id: UUID
@@ -43,8 +41,7 @@ class Settlement:
     disposition: Disposition | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """An attempt that a report may belong to, locked, and its contact."""
 
     id: UUID
@@ -67,8 +64,7 @@ class Candidate:
     """It does not count against the cadence: a 5xx that was not taken for a call."""
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
+class Closing(NamedTuple):
     """An attempt and the report that closes it."""
 
     id: UUID

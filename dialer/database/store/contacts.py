@@ -1,9 +1,9 @@
 """Contacts: enrolled, claimed, deferred, released, closed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from asyncpg import Record
@@ -18,8 +18,7 @@ from dialer.domain.screening import NUMBER_LIVE, Facts
 queries = load("contacts")
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A due contact, locked, with what the gate must know of its number."""
 
     contact: Contact
@@ -44,8 +43,7 @@ class Drop:
     disposition: Disposition | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """What becomes of a contact whose attempt ended."""
 
     contact_id: UUID
@@ -201,7 +199,7 @@ async def _with_digests(conn: Connection, rows: Sequence[Record], now: datetime)
     return [
         Claimed(
             contact,
-            replace(facts, suppressed=facts.suppressed or barred.get((contact.campaign_id, contact.phone))),
+            facts._replace(suppressed=facts.suppressed or barred.get((contact.campaign_id, contact.phone))),
         )
         for contact, facts, _ in claimed
     ]

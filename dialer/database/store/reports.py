@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from dialer.database.queries import Connection, load
@@ -31,8 +31,7 @@ class ReportState(StrEnum):
     """Same key as an earlier report, other body. Books nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRow:
+class ReportRow(NamedTuple):
     """One report to store; ``key`` is permanent within (agent, type)."""
 
     id: UUID

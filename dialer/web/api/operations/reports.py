@@ -1,7 +1,6 @@
 """Reports that wait for a person, and attempts that a person must decide about."""
 
 import json
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -148,7 +147,7 @@ async def candidates(call: Call) -> Candidates:
         found = await call.parts.applier.candidates(conn, row["agent"], row["body"])
     if isinstance(found, Malformed):
         return Candidates(items=[])
-    items = [Candidate.model_validate({**asdict(attempt), "why": why}) for attempt, why in found]
+    items = [Candidate.model_validate({**attempt._asdict(), "why": why}) for attempt, why in found]
     return Candidates(items=items)
 
 
