@@ -48,7 +48,7 @@ def configure(level: str, form: Form, *, threaded: bool = True, once: bool = Fal
     ``threaded``: never wait for the reader. ``once``: this process configures no other way later; a logger made anew
     for each line costs a thirtieth of a call, level or no level.
     """
-    handler: Stderr | Background = Stderr()
+    handler: Written = Stderr()
     if threaded:
         with suppress(OSError, ValueError):  # a stderr without a descriptor is no pipe either
             handler = Background(sys.stderr.fileno())
@@ -119,11 +119,19 @@ class Masked(structlog.stdlib.ProcessorFormatter):
             )
 
 
-class Stderr(logging.Handler):
-    """Writes to what ``sys.stderr`` is at that moment."""
+class Written(logging.Handler):
+    """A record, as it is formatted, is a line to be written."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.write(self.format(record))
+
+    def write(self, line: str) -> None:
+        """Write a finished line."""
+        raise NotImplementedError
+
+
+class Stderr(Written):
+    """Writes to what ``sys.stderr`` is at that moment."""
 
     def write(self, line: str) -> None:
         """Write a line."""
@@ -132,7 +140,7 @@ class Stderr(logging.Handler):
             sys.stderr.flush()
 
 
-class Background(logging.Handler):
+class Background(Written):
     """Formats at once, for what an event holds may change, and lets a thread write to the descriptor.
 
     Not through ``sys.stderr``: a thread that waits in its buffer when the process ends would make Python abort.
@@ -147,9 +155,6 @@ class Background(logging.Handler):
         self._thread = Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
         atexit.register(self.stop)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.write(self.format(record))
 
     def write(self, line: str) -> None:
         """Let the thread write a line, or count it as lost."""

@@ -136,9 +136,7 @@ class Closer:
         wishes = [
             report.phone
             for report in heard
-            if report.phone is not None
-            and PHONE.fullmatch(report.phone)
-            and judge(report.fields) is Disposition.DO_NOT_CALL
+            if report.phone is not None and judge(report.fields) is Disposition.DO_NOT_CALL
         ]
         if wishes:
             await opt_out(conn, wishes, now)
