@@ -33,15 +33,13 @@ CREATE FUNCTION public.sum_credits() RETURNS trigger
 begin
   -- In one order of campaigns, for two of these may run at once.
   insert into spend (campaign_id, spent)
-  select campaign_id, sum(credits) from booked where campaign_id is not null group by 1 order by 1
+  select campaign_id, sum(credits) from booked where campaign_id is not null and agent is not null group by 1 order by 1
   on conflict (campaign_id) do update set spent = spend.spent + excluded.spent;
 
   -- By quarters of an hour, for budgets of a day: offsets of zones are whole quarters.
   insert into spend_quarters (campaign_id, agent, at, spent)
-  select b.campaign_id, coalesce(a.agent, (select p.agent from campaigns p where p.id = b.campaign_id)),
-         date_bin('15 minutes', b.booked_at, timestamptz 'epoch'), sum(b.credits)
-  from booked b left join attempts a on a.id = b.attempt_id
-  where b.campaign_id is not null group by 1, 2, 3 order by 1, 2, 3
+  select campaign_id, agent, date_bin('15 minutes', booked_at, timestamptz 'epoch'), sum(credits)
+  from booked where campaign_id is not null and agent is not null group by 1, 2, 3 order by 1, 2, 3
   on conflict (campaign_id, agent, at) do update set spent = spend_quarters.spent + excluded.spent;
   return null;
 end $$;
@@ -482,6 +480,7 @@ CREATE TABLE public.ledger (
     booked_at timestamp with time zone NOT NULL,
     actor text NOT NULL,
     reason text DEFAULT ''::text NOT NULL,
+    agent text,
     CONSTRAINT ledger_kind_check CHECK ((kind = ANY (ARRAY['report'::text, 'transfer'::text, 'correction'::text]))),
     CONSTRAINT report_books_what_it_says CHECK (((kind <> 'report'::text) OR (credits >= (0)::numeric)))
 );

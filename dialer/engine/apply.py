@@ -357,4 +357,6 @@ def transfers(applied: Iterable[Applied]) -> Iterable[Entry]:
         if item.credits is None:
             continue
         for campaign, credits_ in ((None, -item.credits), (item.attempt.campaign_id, item.credits)):
-            yield Entry(campaign, item.report_id, item.attempt.id, Kind.TRANSFER, credits_)
+            yield Entry(
+                campaign, item.report_id, item.attempt.id, Kind.TRANSFER, credits_, item.attempt.agent
+            )

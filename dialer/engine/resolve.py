@@ -91,7 +91,7 @@ async def attach(
         entries = (
             list(transfers([applied]))
             if report.state is ReportState.UNMATCHED
-            else [Entry(attempt.campaign_id, report.id, attempt.id, Kind.REPORT, booked)]
+            else [Entry(attempt.campaign_id, report.id, attempt.id, Kind.REPORT, booked, attempt.agent)]
         )
         await ledger.book(conn, entries, actor=person.actor, reason=f"attached: {person.reason}", now=now)
     await Closer(Definitions()).close(conn, [applied], now, actor=person.actor)

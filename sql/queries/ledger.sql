@@ -4,12 +4,13 @@
 --            (campaign_id null)
 --   replay   a pair of 'transfer' entries: out of suspense, into the campaign
 
--- name: book(ids, campaigns, reports, attempts, kinds, credits, actor, reason, now)!
+-- name: book(ids, campaigns, agents, reports, attempts, kinds, credits, actor, reason, now)!
 -- Write entries.
-insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor, reason)
-select id, campaign_id, report_id, attempt_id, kind, credits, :now, :actor, :reason
-from unnest(:ids::uuid[], :campaigns::uuid[], :reports::uuid[], :attempts::uuid[], :kinds::text[], :credits::numeric[])
-  as e(id, campaign_id, report_id, attempt_id, kind, credits);
+insert into ledger (id, campaign_id, agent, report_id, attempt_id, kind, credits, booked_at, actor, reason)
+select id, campaign_id, agent, report_id, attempt_id, kind, credits, :now, :actor, :reason
+from unnest(:ids::uuid[], :campaigns::uuid[], :agents::text[], :reports::uuid[], :attempts::uuid[], :kinds::text[],
+            :credits::numeric[])
+  as e(id, campaign_id, agent, report_id, attempt_id, kind, credits);
 
 -- name: spent_since(agent, since)$
 -- What an agent, or all have spent since the beginning of a quarter of an hour.

@@ -18,8 +18,8 @@ with coming as materialized (
   select *
   from unnest(:ids::uuid[], :agents::text[], :types::text[], :keys::text[], :call_ids::text[], :phones::text[],
               :started_ats::timestamptz[], :credits::numeric[], :bodies::bytea[], :shas::bytea[], :forms::text[],
-              :states::text[], :attempts::uuid[], :campaigns::uuid[], :rules::text[], :reasons::text[],
-              :replay_ats::timestamptz[], :received_ats::timestamptz[], :entries::uuid[])
+              :states::text[], :attempts::uuid[], :campaigns::uuid[], :rules::text[],
+              :reasons::text[], :replay_ats::timestamptz[], :received_ats::timestamptz[], :entries::uuid[])
        as r(id, agent, type, key, call_id, phone, started_at, credits, body, sha256, form, state, attempt_id,
             campaign_id, rule, reason, replay_at, received_at, entry_id)
 ), stored as (
@@ -31,8 +31,8 @@ with coming as materialized (
   on conflict do nothing
   returning id
 ), booked as (
-  insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor, reason)
-  select c.entry_id, c.campaign_id, c.id, c.attempt_id, 'report', c.credits, :now, 'webhook', 'report'
+  insert into ledger (id, campaign_id, agent, report_id, attempt_id, kind, credits, booked_at, actor, reason)
+  select c.entry_id, c.campaign_id, c.agent, c.id, c.attempt_id, 'report', c.credits, :now, 'webhook', 'report'
   from coming c join stored s on s.id = c.id
   where c.credits is not null and c.state in ('applied', 'unmatched')
 )

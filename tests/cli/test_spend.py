@@ -15,8 +15,8 @@ async def booked(conn: asyncpg.Connection, campaign: UUID | None, credits: str, 
         report, str(report), Decimal(credits),
     )  # fmt: skip
     await conn.execute(
-        "insert into ledger (id, campaign_id, report_id, kind, credits, booked_at, actor)"
-        " values (gen_random_uuid(), $1, $2, $3, $4, now(), 'test')",
+        "insert into ledger (id, campaign_id, agent, report_id, kind, credits, booked_at, actor)"
+        " values (gen_random_uuid(), $1, 'sales', $2, $3, $4, now(), 'test')",
         campaign, report, kind, Decimal(credits),
     )  # fmt: skip
 

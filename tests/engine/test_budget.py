@@ -147,3 +147,19 @@ async def test_quarters_sum_to_the_ledger(engine, tools):
     quarters = await engine.pool.fetch("select spent from spend_quarters order by at")
     assert [row["spent"] for row in quarters] == [Decimal("1.2"), Decimal("1.6")]
     assert await engine.pool.fetchval("select sum(credits) from ledger") == Decimal("2.8")
+
+
+async def test_what_a_daemon_of_an_older_version_books_is_summed_once(engine, tools):
+    """It sums by itself, in the same statement, while daemons are restarted one after another."""
+    await people(engine, await engine.campaign(), 1)
+    assert await dial_and_report(engine, tools, credits=0.3) == 1
+    await engine.pool.execute(
+        """with written as (
+             insert into ledger (id, campaign_id, report_id, attempt_id, kind, credits, booked_at, actor)
+             select gen_random_uuid(), campaign_id, report_id, attempt_id, 'correction', 0.4, booked_at, 'older'
+             from ledger
+           ), summed as (update spend set spent = spent + 0.4)
+           update spend_quarters set spent = spent + 0.4"""
+    )
+    assert await engine.pool.fetchval("select spent from spend") == Decimal("0.7")
+    assert await engine.pool.fetchval("select spent from spend_quarters") == Decimal("0.7")

@@ -35,6 +35,8 @@ class Entry(NamedTuple):
     attempt_id: UUID | None
     kind: Kind
     credits: Decimal
+    agent: str
+    """Whose call it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ async def book(conn: Connection, entries: Sequence[Entry], *, actor: str, reason
         conn,
         ids=new_ids(now, len(entries)),
         campaigns=[e.campaign_id for e in entries],
+        agents=[e.agent for e in entries],
         reports=[e.report_id for e in entries],
         attempts=[e.attempt_id for e in entries],
         kinds=[e.kind for e in entries],
