@@ -75,7 +75,7 @@ class Connections:
         try:
             await waiter
         except asyncio.CancelledError:
-            if not waiter.cancelled():
+            if not waiter.cancelled() and waiter.exception() is None:
                 self._leave()  # it was given at the same moment
             raise
         finally:

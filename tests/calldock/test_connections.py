@@ -1,6 +1,7 @@
 """The places of the connections: each is somebody's or free, whoever gives up at whatever moment."""
 
 import asyncio
+import time
 
 import pytest
 from yarl import URL
@@ -67,6 +68,19 @@ async def test_who_gave_up_is_passed_over(one):
     assert await asyncio.wait_for(patient, 10) is held
     one.give(held)
     assert await asyncio.wait_for(one.take(soon()), 10) is held
+
+
+async def test_who_is_cancelled_as_the_time_ends_leaves_no_place_that_was_not_given(one):
+    held, loop = await one.take(soon()), asyncio.get_running_loop()
+    ends = loop.time() + 0.01
+    (late,) = await waiting(one, 1, ends)
+    loop.call_at(ends + 0.005, late.cancel)
+    time.sleep(0.05)  # noqa: ASYNC251  # so that both are due in one turn of the loop
+    with pytest.raises(asyncio.CancelledError):
+        await late
+    (patient,) = await waiting(one, 1)
+    one.give(held)
+    assert await asyncio.wait_for(patient, 10) is held
 
 
 async def test_who_does_not_wait_does_not_overtake_who_does(one):
