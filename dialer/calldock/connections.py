@@ -9,6 +9,7 @@ from typing import Final
 import aiohappyeyeballs
 
 from dialer.calldock.connection import Connection
+from dialer.waiting import until
 
 _SECOND_ADDRESS: Final = 0.25
 """Seconds after which a name's next address is tried beside the first (RFC 8305, 8)."""
@@ -32,15 +33,15 @@ class Connections:
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def take(self, until: float) -> Connection:
+    async def take(self, deadline: float) -> Connection:
         """A connection that is free, the one used last first; it is given back, whatever becomes of it.
 
-        Raises OSError when none can be had, TimeoutError when none is had before ``until`` (``loop.time()``).
+        Raises OSError when none can be had, TimeoutError when none is had before ``deadline`` (``loop.time()``).
         """
         if self._places:
             self._places -= 1
         else:
-            await self._place(until)
+            await self._place(deadline)
         oldest = asyncio.get_running_loop().time() - self._keepalive
         while self._idle:
             connection = self._idle.pop()
@@ -48,7 +49,7 @@ class Connections:
                 return connection
             connection.close()
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 return await self._connect()
         except BaseException:
             self._leave()
@@ -66,20 +67,16 @@ class Connections:
         if self._sweep is None:
             self._sweep = loop.call_later(self._keepalive, self._sweep_idle)
 
-    async def _place(self, until: float) -> None:
+    async def _place(self, deadline: float) -> None:
         """A semaphore and a timeout of asyncio's would cost a request that waits several times as much."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
-        timer = loop.call_at(until, _late, waiter)
         try:
-            await waiter
+            await until(waiter, deadline)
         except asyncio.CancelledError:
             if not waiter.cancelled() and waiter.exception() is None:
                 self._leave()  # it was given at the same moment
             raise
-        finally:
-            timer.cancel()
 
     def _leave(self) -> None:
         """The place is whose turn it is, or free."""
@@ -124,8 +121,3 @@ class Connections:
                 connection.close()
         self._idle = [connection for connection in self._idle if connection.free]
         self._sweep = loop.call_later(self._keepalive, self._sweep_idle) if self._idle else None
-
-
-def _late(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())

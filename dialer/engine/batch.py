@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+from dialer.waiting import until
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -48,11 +50,7 @@ class Batch(Generic[T, R]):
         self._some.set()
         if patience is None:
             return await future
-        timer = loop.call_later(patience, _late, future)
-        try:
-            return await future
-        finally:
-            timer.cancel()
+        return await until(future, loop.time() + patience)
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -90,8 +88,3 @@ class Batch(Generic[T, R]):
         """Let ``run`` end when all is written."""
         self._closing = True
         self._some.set()
-
-
-def _late(future: asyncio.Future[R]) -> None:
-    if not future.done():
-        future.set_exception(TimeoutError())

@@ -210,11 +210,8 @@ class Opening:
 
     def _next(self, turn: set[UUID], order: Order) -> tuple[datetime, Lane]:
         """The first in turn of those that are ready first: no slot passes unused for one that is not ready."""
-        lanes = [self._lanes[id_] for id_ in turn]
-        lane = lanes[0]
-        if len(lanes) > 1:
-            lane = min(lanes, key=lambda lane: (self._ready_at(lane), order.of(lane)))
-        return self._ready_at(lane), lane
+        ready = [(self._ready_at(lane), lane) for lane in (self._lanes[id_] for id_ in turn)]
+        return ready[0] if len(ready) == 1 else min(ready, key=lambda each: (each[0], order.of(each[1])))
 
     def _object(self, contact: Contact, verdict: Deferred | Undiallable | Refused) -> None:
         """A rule objects: what is to be written of the contact."""

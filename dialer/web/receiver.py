@@ -65,9 +65,7 @@ class Receiver:
         received_at = self.heard_at = self._clock.now()
         if not self._away or self._spool is None:
             try:
-                stamped = Incoming(
-                    incoming.agent, incoming.report, incoming.body, incoming.form, received_at=received_at
-                )
+                stamped = incoming._replace(received_at=received_at)
                 return await self._applier.receive(stamped, self._patience)
             except (*AWAY, *AGAIN) as error:
                 log.warning("report not stored, database away", reason=type(error).__name__)
